@@ -1,4 +1,4 @@
-// CHECK: stops the process when one of our own invariants is broken.
+// SLOTH_CHECK: stops the process when one of our own invariants is broken.
 //
 // For bugs in this program only. What a user, a file or the network can cause is a Result.
 #pragma once
@@ -10,7 +10,7 @@ namespace sloth {
 
 }  // namespace sloth
 
-#define CHECK(condition)                                                 \
+#define SLOTH_CHECK(condition)                                                 \
   do {                                                                   \
     if (!(condition)) ::sloth::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -60,13 +60,13 @@ class [[nodiscard]] Result {
 
   // REQUIRES: !ok().
   [[nodiscard]] const Error& error() const {
-    CHECK(!ok());
+    SLOTH_CHECK(!ok());
     return std::get<1>(state_);
   }
 
  private:
   T& value() {
-    CHECK(ok());
+    SLOTH_CHECK(ok());
     return std::get<0>(state_);
   }
 
@@ -84,7 +84,7 @@ class [[nodiscard]] Result<void> {
 
   // REQUIRES: !ok().
   [[nodiscard]] const Error& error() const {
-    CHECK(!ok());
+    SLOTH_CHECK(!ok());
     return *error_;
   }
 

@@ -52,7 +52,7 @@ class UniqueFunction<R(Args...)> {
 
   // REQUIRES: holds a callable.
   R operator()(Args... args) {
-    CHECK(table_ != nullptr);
+    SLOTH_CHECK(table_ != nullptr);
     return table_->call(&storage_, std::forward<Args>(args)...);
   }
 

@@ -36,7 +36,10 @@ class Reactor {
 
   virtual ~Reactor() = default;
 
-  // Calls `ready` with the directions that are ready (errors and hang-ups count as both asked for).
+  // Calls `ready` with the directions that are ready (errors and hang-ups count as both asked for; each
+  // direction may come in a call of its own), possibly before this returns: a handler that uses its own
+  // watch asks for 0 directions here and for the rest with set(). One watch per descriptor. Dropping the
+  // last handle closes the watch.
   // kIo when the kernel cannot wait for this descriptor (regular files), or after stop.
   virtual Result<std::shared_ptr<Watch>> watch(int fd, unsigned directions, UniqueFunction<void(unsigned)> ready) = 0;
 

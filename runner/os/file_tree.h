@@ -1,4 +1,4 @@
-// Files: whole-file reads with limits, atomic writes, directories, safe joins.
+// Files: whole-file reads with limits, atomic writes, directories; with path.h and glob.h.
 //
 // Thread-safe: free functions. They block: call them on the blocking lane (or at start-up).
 // Paths are byte strings. Errors name the path and the reason in words ("no such file").
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "runner/base/result.h"
+#include "runner/os/glob.h"
+#include "runner/os/path.h"
 
 namespace sloth {
 
@@ -17,9 +19,10 @@ namespace sloth {
 // refused by kind ("is a directory", "is a FIFO"). kLimit when larger than `limit` bytes.
 Result<std::string> read_file(const std::string& path, std::uint64_t limit);
 
-// Replaces the content atomically (temporary file beside it, fsync, rename), keeping the mode of an
-// existing file.
+// Replaces the content atomically (temporary file beside it, fsync, rename), keeping the mode and owner
+// of an existing file. Through a link: the file it leads to. Refuses what is no regular file.
 Result<void> write_file(const std::string& path, std::string_view data);
+// Makes the file when it is not there. Refuses what is no regular file.
 Result<void> append_file(const std::string& path, std::string_view data);
 
 struct FileInfo {
@@ -30,29 +33,21 @@ struct FileInfo {
 };
 // Does not follow a final link. kNotFound when nothing is there.
 Result<FileInfo> stat_file(const std::string& path);
+// Follows links: false for one that leads nowhere.
 bool exists(const std::string& path);
 
 // With parents. No error when it is there already.
 Result<void> make_directory(const std::string& path);
 // A file, a link or an empty directory; with `recursive` a whole tree (never through links).
+// kNotFound when nothing is there; kRefused for "/" and a path that ends in "." or "..".
 Result<void> remove_path(const std::string& path, bool recursive);
+// Within one file system; replaces a file that is at `to`.
 Result<void> rename_path(const std::string& from, const std::string& to);
-// Copies a file's content and mode.
+// Copies a regular file's content and mode, atomically as write_file does.
 Result<void> copy_file(const std::string& from, const std::string& to);
 // Names in a directory, sorted, without . and ..
 Result<std::vector<std::string>> list_directory(const std::string& path);
-// Paths that match a glob with *, ?, [..] and ** (any depth), sorted. Relative patterns start at `base`
-// and give paths relative to it.
-Result<std::vector<std::string>> glob(const std::string& pattern, const std::string& base);
 // A fresh directory `prefix`XXXXXX in the temporary directory, mode 0700.
 Result<std::string> make_temp_directory(const std::string& prefix);
-
-// Lexical: no access to the file system.
-std::string join_path(std::string_view base, std::string_view path);  // an absolute `path` wins; normalised
-std::string directory_of(std::string_view path);
-std::string name_of(std::string_view path);
-std::string normal_path(std::string_view path);                       // no ., .., doubled or trailing slashes
-std::string current_directory();
-std::string home_directory();
 
 }  // namespace sloth

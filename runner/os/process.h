@@ -1,8 +1,9 @@
-// Child processes: spawn with pipes, and the end of a whole process tree.
+// Child processes: spawn with pipes; with process_tree.h, the end of a whole process tree.
 //
-// Thread-safe: free functions. posix_spawn, never fork: constant cost however large this process is.
+// Thread-safe: free functions. Never fork: constant cost however large this process is (launch.h).
 // Every child is the leader of its own process group and carries SLOTH_ATTEMPT=<id>, by which orphans
-// are found again after they left the group. Nothing here waits: the caller watches `pidfd`.
+// are found again after they left the group; "id/part" belongs to "id" too, so that one child of an
+// attempt can be told from the others. Nothing here waits: the caller watches `pidfd`.
 //
 //   auto child = spawn({.argv = {"/bin/sh", "-c", "make"}, .directory = dir, .attempt = id});
 //   ... wait until child->pidfd is readable, then: ExitStatus end = reap(*child);
@@ -10,13 +11,12 @@
 
 #include <sys/types.h>
 
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "runner/base/result.h"
+#include "runner/os/process_tree.h"
 
 namespace sloth {
 
@@ -28,7 +28,9 @@ struct SpawnOptions {
   std::string attempt;            // value of SLOTH_ATTEMPT; empty: not set
   bool merge_stderr = false;      // stderr into the stdout pipe
   bool pipe_stdin = false;        // else /dev/null
-  bool inherit_stdio = false;     // interactive: the terminal itself, no pipes
+  // Interactive: the terminal itself, no pipes. The child becomes its foreground group when this
+  // process is that now (so Ctrl-C reaches the child alone), until reap().
+  bool inherit_stdio = false;
 };
 
 // Descriptors are close-on-exec, non-blocking (pipes) and the caller's to close; -1 when not asked for.
@@ -45,33 +47,18 @@ struct ExitStatus {
   int signal = 0;  // 0 when it exited by itself
 };
 
-// kNotFound: "command not found: X" (shell code 127). kRefused: not executable, a directory (126).
+// kNotFound: "command not found: X" (shell code 127). kRefused: not executable, a directory, a bad
+// interpreter (126). A script without #! is run by /bin/sh, as a shell does.
 // kLimit: arguments too large (the size is named), no descriptors or processes left. kInvalid: NUL in an
 // argument, bad environment name, no argv. kIo: the rest. On failure nothing was started.
 Result<Child> spawn(const SpawnOptions& options);
 
-// The status of a child whose pidfd is readable. Call once. Closes nothing.
+// The status of a child whose pidfd is readable. Call once. Closes nothing. Code 255 when somebody
+// else took the status.
 ExitStatus reap(const Child& child);
 
 // "SIGKILL" for 9; "signal 77" for the unknown.
 std::string signal_name(int signal);
-
-// Sends `signal` to the child's group and to every process that carries SLOTH_ATTEMPT=`attempt` or
-// descends from one that does. Returns how many processes were signalled.
-int signal_tree(pid_t group, std::string_view attempt, int signal);
-
-// SIGKILL in rounds until none is left (a process born during a round is met in the next).
-void kill_tree(pid_t group, std::string_view attempt);
-
-struct ProcessInfo {
-  pid_t pid = 0;
-  std::string command;  // as in /proc/PID/cmdline, spaces between, cut at 200 bytes
-};
-// Living processes (zombies left out) that belong to the attempt.
-std::vector<ProcessInfo> tree_of(pid_t group, std::string_view attempt);
-
-// This process becomes the one that inherits orphans, so that they can be reaped and named.
-void become_subreaper();
 
 // Raises the soft limit of open descriptors to the hard one; spawn() restores the first value in children.
 void raise_descriptor_limit();

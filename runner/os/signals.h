@@ -1,7 +1,9 @@
-// SignalWatch: SIGINT and SIGTERM as calls on an ordinary thread.
+// SignalWatch: SIGINT, SIGTERM and SIGHUP as calls on an ordinary thread.
 //
 // Make one at the start of main, before any other thread: it blocks the signals for all of them.
-// Its handler runs on its own thread, once for each signal received; SIGPIPE is ignored for the whole process.
+// Its handler runs on its own thread, once for each signal received; SIGPIPE is ignored for the whole
+// process. A signal that was ignored at the start (nohup, a background job) stays ignored.
+// Destroy it on the thread that made it: that gives the thread its signal mask back.
 #pragma once
 
 #include <memory>

@@ -59,5 +59,8 @@ function(sloth_program name folder)
     target_link_libraries(${name} PRIVATE sloth_warnings)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
     sloth_uses(${name} PRIVATE ${arg_USES})
+    # The program's full name; a link beside it, as an installation has it.
+    add_custom_command(TARGET ${name} POST_BUILD
+      COMMAND ${CMAKE_COMMAND} -E create_symlink ${name} ${CMAKE_BINARY_DIR}/${name}-runner VERBATIM)
   endif()
 endfunction()

@@ -1,0 +1,2 @@
+---@meta goroutine
+-- Go-style concurrency: goroutines, pools, futures, channels, on one VM with shared variables.

@@ -1,0 +1,73 @@
+// WakeInbox: where other threads leave what a scheduler must do; WakeCell: one waker's right to leave one delivery.
+//
+// Thread-safe, but for take(), take_cancels(), run_turn() and close(), which belong to the strand. Shared by the
+// scheduler and every waker, so that a waker may come too late without harm.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runner/base/mutex.h"
+#include "runner/exec/strand.h"
+#include "runner/goroutine/waker.h"
+
+namespace sloth {
+
+struct Goroutine;
+class WakeInbox;
+
+class WakeCell {
+ public:
+  WakeCell(std::shared_ptr<WakeInbox> to, Goroutine* which) : inbox(std::move(to)), goroutine(which) {}
+
+  const std::shared_ptr<WakeInbox> inbox;
+  Goroutine* const goroutine;
+  bool used = false;  // guarded by the inbox's mutex
+};
+
+class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
+ public:
+  // What runs on the strand.
+  class Runnable {
+   public:
+    virtual ~Runnable() = default;
+    virtual void run_turn() = 0;
+    virtual void interrupt() = 0;  // thread-safe
+  };
+  struct Delivery {
+    Goroutine* goroutine;
+    bool ok;
+    Push push;
+  };
+
+  WakeInbox(Runnable* scheduler, Strand strand) : strand_(std::move(strand)), scheduler_(scheduler) {}
+
+  void deliver(WakeCell& cell, bool ok, Push push) EXCLUDES(mutex_);
+  // Has a turn run soon.
+  void poke() EXCLUDES(mutex_);
+  // Has running Lua code look at its deadlines.
+  void interrupt() EXCLUDES(mutex_);
+  void cancel_later(std::uint64_t root, std::string reason) EXCLUDES(mutex_);
+
+  std::vector<Delivery> take() EXCLUDES(mutex_);
+  std::vector<std::pair<std::uint64_t, std::string>> take_cancels() EXCLUDES(mutex_);
+  bool empty() EXCLUDES(mutex_);
+  void close() EXCLUDES(mutex_);
+
+ private:
+  void post_turn(const Strand& strand);
+  void run_turn() EXCLUDES(mutex_);
+
+  const Strand strand_;
+  Mutex mutex_;
+  Runnable* scheduler_ GUARDED_BY(mutex_);
+  bool scheduled_ GUARDED_BY(mutex_) = false;
+  std::vector<Delivery> deliveries_ GUARDED_BY(mutex_);
+  std::vector<std::pair<std::uint64_t, std::string>> cancels_ GUARDED_BY(mutex_);
+};
+
+}  // namespace sloth

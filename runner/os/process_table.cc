@@ -1,0 +1,136 @@
+#include "runner/os/process_table.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+
+#include "runner/os/descriptor.h"
+
+namespace sloth {
+namespace {
+
+constexpr std::size_t kStatBytes = 1024;
+constexpr std::uint64_t kKernelThreadFlag = 0x00200000;  // PF_KTHREAD
+
+struct PathText {
+  char text[48];
+};
+
+PathText proc_path(pid_t pid, const char* file) {
+  PathText path;
+  *fmt::format_to_n(path.text, sizeof(path.text) - 1, "/proc/{}/{}", pid, file).out = '\0';
+  return path;
+}
+
+// Up to `size` bytes of a file of /proc; empty when it cannot be read.
+std::string_view read_some(pid_t pid, const char* file, char* into, std::size_t size) {
+  const Descriptor descriptor(::open(proc_path(pid, file).text, O_RDONLY | O_CLOEXEC));
+  if (!descriptor.open()) return {};
+  const ssize_t count = ::read(descriptor.get(), into, size);
+  return count > 0 ? std::string_view(into, static_cast<std::size_t>(count)) : std::string_view();
+}
+
+// "PID (name) STATE PARENT GROUP SESSION ...", proc(5). The name may hold blanks and parentheses.
+std::optional<ProcessRecord> parse_stat(pid_t pid, std::string_view text) {
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 3 >= text.size()) return std::nullopt;
+  const char state = text[name_end + 2];
+  text.remove_prefix(name_end + 3);
+
+  constexpr std::size_t kFirst = 4;  // the number, in proc(5), of the field after the state
+  constexpr std::size_t kLast = 51;
+  std::uint64_t fields[kLast + 1] = {};
+  const char* at = text.data();
+  const char* const end = text.data() + text.size();
+  for (std::size_t i = kFirst; i <= kLast; ++i) {
+    while (at < end && *at == ' ') ++at;
+    const bool negative = at < end && *at == '-';
+    const auto [next, failed] = std::from_chars(negative ? at + 1 : at, end, fields[i]);
+    if (failed != std::errc()) return std::nullopt;
+    if (negative) fields[i] = 0;
+    at = next;
+  }
+
+  ProcessRecord record;
+  record.pid = pid;
+  record.parent = static_cast<pid_t>(fields[4]);
+  record.group = static_cast<pid_t>(fields[5]);
+  record.session = static_cast<pid_t>(fields[6]);
+  record.kernel_thread = (fields[9] & kKernelThreadFlag) != 0;
+  record.start = fields[22];
+  record.has_environment = fields[51] != 0;
+  const std::uint64_t threads = fields[20];
+  record.living = (state != 'Z' && state != 'X') || threads > 1;
+  return record;
+}
+
+}  // namespace
+
+std::optional<ProcessRecord> process_record(pid_t pid) {
+  char buffer[kStatBytes];
+  return parse_stat(pid, read_some(pid, "stat", buffer, sizeof(buffer)));
+}
+
+ProcessTable process_table() {
+  ProcessTable table;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
+  if (directory == nullptr) return table;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name = entry->d_name;
+    pid_t pid = 0;
+    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (failed != std::errc() || end != name.data() + name.size()) continue;
+    if (auto record = process_record(pid)) {
+      table.records.push_back(*record);
+    } else {
+      table.complete = false;
+    }
+  }
+  return table;
+}
+
+Holds environment_holds(pid_t pid, std::string_view entry, std::string& buffer) {
+  const Descriptor file(::open(proc_path(pid, "environ").text, O_RDONLY | O_CLOEXEC));
+  if (!file.open()) return errno == EACCES || errno == EPERM ? Holds::kNo : Holds::kUnknown;
+  constexpr std::size_t kChunk = 16 * 1024;
+  std::size_t size = 0;
+  for (;;) {
+    if (buffer.size() < size + kChunk) buffer.resize(size + kChunk);
+    const ssize_t count = ::read(file.get(), buffer.data() + size, kChunk);
+    if (count <= 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+
+  if (size == 0) {
+    const auto record = process_record(pid);
+    return record && record->living && record->has_environment ? Holds::kNo : Holds::kUnknown;
+  }
+  const std::string_view text(buffer.data(), size);
+  for (auto at = text.find(entry); at != std::string_view::npos; at = text.find(entry, at + 1)) {
+    const std::size_t end = at + entry.size();
+    const bool whole = end == size || text[end] == '\0' || text[end] == '/';
+    if (whole && (at == 0 || text[at - 1] == '\0')) return Holds::kYes;
+  }
+  return Holds::kNo;
+}
+
+std::string process_command(pid_t pid, std::size_t limit) {
+  std::string command(limit, '\0');
+  command.resize(read_some(pid, "cmdline", command.data(), limit).size());
+  while (!command.empty() && command.back() == '\0') command.pop_back();
+  std::replace(command.begin(), command.end(), '\0', ' ');
+  if (!command.empty()) return command;
+
+  char buffer[64];
+  std::string_view name = read_some(pid, "comm", buffer, sizeof(buffer));
+  if (name.ends_with('\n')) name.remove_suffix(1);
+  return fmt::format("[{}]", name);
+}
+
+}  // namespace sloth

@@ -1,0 +1,47 @@
+# SLOTH_LINK=static: the dep_ targets as archives, and the few sources that stand in for archives Debian does not ship.
+
+# sloth_archive(ssl NEEDS crypto): the imported target archive_ssl is libssl.a, linked before libcrypto.a.
+function(sloth_archive name)
+  cmake_parse_arguments(arg "" "" "NEEDS" ${ARGN})
+  find_library(SLOTH_ARCHIVE_${name} lib${name}.a)
+  mark_as_advanced(SLOTH_ARCHIVE_${name})
+  if(NOT SLOTH_ARCHIVE_${name})
+    message(FATAL_ERROR "lib${name}.a not found, and SLOTH_LINK=static needs it. "
+                        "On Debian run scripts/bootstrap.sh; elsewhere configure with -DSLOTH_LINK=dynamic.")
+  endif()
+  add_library(archive_${name} STATIC IMPORTED)
+  set_target_properties(archive_${name} PROPERTIES IMPORTED_LOCATION ${SLOTH_ARCHIVE_${name}})
+  list(TRANSFORM arg_NEEDS PREPEND archive_)
+  target_link_libraries(archive_${name} INTERFACE ${arg_NEEDS})
+endfunction()
+
+sloth_archive(z)
+sloth_archive(zstd)
+sloth_archive(brotlicommon)
+sloth_archive(brotlidec NEEDS brotlicommon)
+sloth_archive(unistring)
+sloth_archive(idn2 NEEDS unistring)
+sloth_archive(psl NEEDS idn2 unistring)
+sloth_archive(nghttp2)
+sloth_archive(crypto)
+sloth_archive(ssl NEEDS crypto)
+sloth_archive(ssh2 NEEDS ssl crypto z)
+sloth_archive(curl NEEDS ssh2 nghttp2 psl idn2 ssl crypto brotlidec zstd z)
+sloth_archive(sqlite3)
+sloth_archive(yaml-cpp)
+sloth_archive(luajit-5.1)
+
+add_library(sloth_curl_stubs STATIC ${CMAKE_CURRENT_LIST_DIR}/curl_static_stubs.c)
+target_link_libraries(archive_curl INTERFACE sloth_curl_stubs)
+
+add_library(sloth_fmt_spdlog STATIC ${CMAKE_CURRENT_LIST_DIR}/fmt_spdlog.cc)
+target_compile_definitions(sloth_fmt_spdlog PUBLIC SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+set_target_properties(sloth_fmt_spdlog PROPERTIES CXX_CLANG_TIDY "")
+
+target_link_libraries(dep_fmt INTERFACE sloth_fmt_spdlog)
+target_link_libraries(dep_spdlog INTERFACE sloth_fmt_spdlog Threads::Threads)
+target_link_libraries(dep_curl INTERFACE archive_curl)
+target_link_libraries(dep_sqlite INTERFACE archive_sqlite3 m)
+target_link_libraries(dep_yaml INTERFACE archive_yaml-cpp)
+target_include_directories(dep_lua SYSTEM INTERFACE ${LUAJIT_INCLUDE_DIRS})
+target_link_libraries(dep_lua INTERFACE archive_luajit-5.1 m)
