@@ -378,7 +378,10 @@ HttpEngine::~HttpEngine() {
     ended.yes = true;
     ended.changed.notify_all();
   });
-  if (!accepted) return core_->end();
+  if (!accepted) {
+    core_->end();
+    return;
+  }
   MutexLock lock(ended.mutex);
   while (!ended.yes) ended.changed.wait(ended.mutex);
 }

@@ -24,8 +24,6 @@ Refusal unknown_method(const Record& record, const std::string& name) {
     return {Vocabulary::of_workflows().refusal(name),
             in_config ? fmt::format("write :config({{ {} = ... }})", name) : ""};
   }
-  if (record.built && !record.table_form)
-    return {quoted(name) + " is unknown: a built task has only its name", ""};
   return {Vocabulary::of_tasks().refusal(name), ""};
 }
 

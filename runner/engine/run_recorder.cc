@@ -27,12 +27,11 @@ RunRecorder::~RunRecorder() { gate_.close(); }
 
 void RunRecorder::open_log(Open open) {
   Result<std::unique_ptr<RunLog>> log = open();
-  Result<void> begun = log ? (*log)->begin(run_) : Result<void>(log.error());
   MutexLock lock(mutex_);
-  if (begun) {
+  if (log) {
     log_ = std::move(*log);
   } else {
-    error_ = begun.error();
+    error_ = log.error();
     queue_.clear();
   }
   opened_ = true;
@@ -75,6 +74,7 @@ void RunRecorder::on_event(const Event& event) {
 void RunRecorder::write_batch() {
   std::vector<Event> batch;
   RunLog* log = nullptr;
+  bool begin = false;
   {
     MutexLock lock(mutex_);
     while (!opened_ || writing_) changed_.wait(mutex_);
@@ -82,15 +82,13 @@ void RunRecorder::write_batch() {
     batch.swap(queue_);
     queued_bytes_ = 0;
     log = log_.get();
-    if (log == nullptr || error_) return changed_.notify_all();
+    if (log == nullptr || error_ || batch.empty()) return changed_.notify_all();
+    begin = !std::exchange(begun_, true);
     writing_ = true;
     changed_.notify_all();
   }
-  Result<void> written;
-  for (const Event& event : batch) {
-    written = log->append(event);
-    if (!written) break;
-  }
+  Result<void> written = begin ? log->begin(run_) : Result<void>();
+  for (std::size_t i = 0; written && i < batch.size(); ++i) written = log->append(batch[i]);
   if (!written) fail(written.error());
   MutexLock lock(mutex_);
   writing_ = false;
@@ -111,6 +109,7 @@ Result<void> RunRecorder::close(int exit_code) {
   {
     MutexLock lock(mutex_);
     if (error_) return *error_;
+    if (!begun_) return {};
     log = log_.get();
   }
   if (auto ended = log->end(run_.id, clock_.wall_ms(), exit_code); !ended) return ended;

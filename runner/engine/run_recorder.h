@@ -22,7 +22,8 @@ class RunRecorder final : public EventSink {
  public:
   using Open = UniqueFunction<Result<std::unique_ptr<RunLog>>()>;
 
-  // Starts opening the log and beginning the run in it at once. All outlive the recorder.
+  // Starts opening the log at once; the run begins in it with the first event, and without one it leaves no
+  // trace. `executor` and `clock` outlive the recorder.
   RunRecorder(Executor& executor, const Clock& clock, RunRecord run, Open open);
   // Waits for what it posted. Blocks likewise.
   ~RunRecorder() override;
@@ -53,6 +54,7 @@ class RunRecorder final : public EventSink {
   std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   TimerId timer_ GUARDED_BY(mutex_) = 0;
   bool opened_ GUARDED_BY(mutex_) = false;    // or failed to
+  bool begun_ GUARDED_BY(mutex_) = false;
   bool writing_ GUARDED_BY(mutex_) = false;   // a batch is being written
   bool pending_ GUARDED_BY(mutex_) = false;   // a timer or job will write what is queued
   bool closed_ GUARDED_BY(mutex_) = false;

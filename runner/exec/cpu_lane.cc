@@ -206,11 +206,11 @@ bool CpuLane::post(Job job) {
 
 bool CpuLane::post_fair(Job job) {
   if (on_worker()) return Worker::current->post_fair(std::move(job));
-  JobNode* const node = pool_.take();
+  JobNode* const node = pool_.take(1);
   node->job = std::move(job);
   if (post_outside(node)) return true;
   node->job = Job();
-  pool_.give(node, 1);
+  pool_.give(node, node);
   return false;
 }
 

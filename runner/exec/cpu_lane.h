@@ -63,7 +63,7 @@ class CpuLane {
   // Exact: locks every queue.
   [[nodiscard]] bool anything_queued() const;
 
-  JobPool pool_;  // first: outlives the workers' caches
+  JobPool pool_;
   Injector injector_;
   Parker parker_;
   std::vector<std::unique_ptr<Worker>> workers_;  // all exist from the start, their threads do not

@@ -4,10 +4,6 @@
 
 namespace sloth {
 
-Injector::~Injector() {
-  while (JobNode* const node = pop()) delete node;
-}
-
 bool Injector::push(JobNode* node) {
   MutexLock lock(mutex_);
   if (closed_) return false;

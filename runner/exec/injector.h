@@ -1,6 +1,6 @@
 // Injector: the common queue of a CPU lane, first in, first out: jobs from outside and fair ones.
 //
-// Thread-safe. Owns the cells in it. Once closed it accepts nothing, and what it had accepted is
+// Thread-safe. Holds cells, owns none. Once closed it accepts nothing, and what it had accepted is
 // there to be taken: whoever sees it closed and empty has seen the end.
 #pragma once
 
@@ -17,7 +17,6 @@ namespace sloth {
 class Injector {
  public:
   Injector() = default;
-  ~Injector();
   Injector(const Injector&) = delete;
   Injector& operator=(const Injector&) = delete;
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <vector>
 
 #include "runner/base/mutex.h"
 #include "runner/base/unique_function.h"
@@ -17,43 +19,41 @@ struct alignas(64) JobNode {
   JobNode* next = nullptr;  // the list it is in: an injector's, a pool's, a cache's
 };
 
-// Thread-safe. Owns the cells given to it; keeps a bounded number of them.
+// Thread-safe. Owns all cells, wherever they are, and with them the jobs that nobody ran; grows to the
+// largest number of jobs that ever waited at once and stays there.
 class JobPool {
  public:
+  static constexpr std::size_t kBundle = 128;
+
   JobPool() = default;
-  ~JobPool();
   JobPool(const JobPool&) = delete;
   JobPool& operator=(const JobPool&) = delete;
 
-  // An empty cell.
-  JobNode* take() EXCLUDES(mutex_);
-
-  // A list of exactly `count` empty cells.
+  // A list of `count` empty cells, at most kBundle.
   JobNode* take(std::size_t count) EXCLUDES(mutex_);
 
-  // Takes back the list of `count` cells, all empty.
-  void give(JobNode* list, std::size_t count) EXCLUDES(mutex_);
+  // Takes back a list of empty cells, from `first` to `last`.
+  void give(JobNode* first, JobNode* last) EXCLUDES(mutex_);
 
  private:
-  static constexpr std::size_t kKept = 16384;
+  void grow() REQUIRES(mutex_);
 
   Mutex mutex_;
   JobNode* free_ GUARDED_BY(mutex_) = nullptr;
-  std::size_t count_ GUARDED_BY(mutex_) = 0;
+  std::vector<std::unique_ptr<JobNode[]>> bundles_ GUARDED_BY(mutex_);
 };
 
 // Not shared: one thread at a time.
 class JobCache {
  public:
   explicit JobCache(JobPool& pool) : pool_(pool) {}
-  ~JobCache() { pool_.give(free_, count_); }
   JobCache(const JobCache&) = delete;
   JobCache& operator=(const JobCache&) = delete;
 
   JobNode* take(Job job) {
     if (free_ == nullptr) {
-      free_ = pool_.take(kBundle);
-      count_ = kBundle;
+      free_ = pool_.take(JobPool::kBundle);
+      count_ = JobPool::kBundle;
     }
     JobNode* const node = free_;
     free_ = node->next;
@@ -66,12 +66,10 @@ class JobCache {
   void give(JobNode* node) {
     node->next = free_;
     free_ = node;
-    if (++count_ > 2 * kBundle) shrink();
+    if (++count_ > 2 * JobPool::kBundle) shrink();
   }
 
  private:
-  static constexpr std::size_t kBundle = 128;
-
   void shrink();
 
   JobPool& pool_;

@@ -4,10 +4,6 @@
 
 namespace sloth {
 
-WorkQueue::~WorkQueue() {
-  while (JobNode* const node = pop()) delete node;
-}
-
 void WorkQueue::push(JobNode* node) {
   MutexLock lock(mutex_);
   if (newest_ - oldest_ == ring_.size()) grow();

@@ -1,7 +1,7 @@
 // WorkQueue: the jobs of one worker. Its owner pushes and pops at one end, thieves take from the other.
 //
 // Thread-safe; push and pop are the owner's alone, so that a lock-free deque may take this one's
-// place behind the same interface. Owns the cells in it.
+// place behind the same interface. It holds cells, it does not own them.
 //
 // What the parking argument (parker.h) asks of any such queue: `push` and `empty` are one total
 // order. A thread that published something before its `empty` said true is seen by every thread whose
@@ -22,7 +22,6 @@ class WorkQueue {
   static constexpr std::size_t kMostStolen = 128;
 
   WorkQueue() = default;
-  ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 

@@ -10,7 +10,7 @@ local random, unpack, pairs, ipairs = math.random, unpack, pairs, ipairs
 
 local Channel = {}
 Channel.__index = Channel
-Channel.__metatable = false
+Channel.__metatable, Channel.__brand = false, "channel"
 local channels = setmetatable({}, { __mode = "k" })
 
 local function check(self, call)

@@ -379,6 +379,8 @@ void install_runtime(Vm& vm) {
   luaL_newmetatable(L, kHandle);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
+  lua_pushliteral(L, "goroutine");
+  lua_setfield(L, -2, "__brand");
   lua_setfield(L, -2, "handle_methods");
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, kRuntime);

@@ -4,10 +4,10 @@ local park, wake, queue, queue_size = rt.park, rt.wake, rt.queue, rt.queue_size
 local TIMED_OUT = rt.TIMED_OUT
 local error, type, pcall, setmetatable = error, type, pcall, setmetatable
 
-local function class()
+local function class(brand)
   local made = {}
   made.__index = made
-  made.__metatable = false
+  made.__metatable, made.__brand = false, brand
   return made
 end
 
@@ -17,7 +17,7 @@ local function released(self, release, ok, ...)
   return ...
 end
 
-local Mutex = class()
+local Mutex = class("mutex")
 
 function Mutex:lock()
   if not self.locked then
@@ -45,7 +45,7 @@ end
 
 function rt.mutex() return setmetatable({ locked = false, waiters = queue("mutex:lock") }, Mutex) end
 
-local Semaphore = class()
+local Semaphore = class("semaphore")
 
 function Semaphore:acquire()
   if self.free > 0 then

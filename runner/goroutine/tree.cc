@@ -53,6 +53,11 @@ Goroutine* Scheduler::Impl::spawn(lua_State* at, int nargs, Kind kind) {
   if (root.live >= options.goroutine_limit) {
     raise(at, fmt::format("too many goroutines (limit {})", options.goroutine_limit));
   }
+  Handle* handle = nullptr;
+  if (kind != Kind::kLimited) {
+    handle = push_handle(at);
+    lua_insert(at, -(nargs + 2));
+  }
   // A coroutine comes with the first run, so that goroutines which wait to start cost little; arguments need one now.
   Goroutine& g = *make_goroutine().release();
   if (nargs > 0) {
@@ -66,9 +71,7 @@ Goroutine* Scheduler::Impl::spawn(lua_State* at, int nargs, Kind kind) {
     keep_in_slot(at, g.slot);
     g.state = Goroutine::State::kNew;
   }
-  Handle* handle = nullptr;
-  if (kind != Kind::kLimited) {
-    handle = push_handle(at);
+  if (handle != nullptr) {
     if (g.slot == 0) take_slot(g);
     lua_pushvalue(at, -1);
     keep_in_slot(at, g.slot + 1);

@@ -6,7 +6,7 @@ local TIMED_OUT = rt.TIMED_OUT
 
 local WaitGroup = {}
 WaitGroup.__index = WaitGroup
-WaitGroup.__metatable = false
+WaitGroup.__metatable, WaitGroup.__brand = false, "wait group"
 
 local function check(self, call)
   if type(self) ~= "table" or not self.waiters then error("call it with a colon: wg:" .. call .. "(...)", 3) end

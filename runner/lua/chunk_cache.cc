@@ -214,7 +214,12 @@ std::string CompiledChunk::dump_of(std::uint32_t index) const {
 }
 
 std::int64_t CompiledChunk::find(std::string_view dumped) const {
-  if (!dumped.starts_with(header) || dumped.size() <= header.size()) return -1;
+  // One bit of the flags says whether there are 64-bit literals anywhere: it differs between a file and its functions.
+  constexpr std::size_t kFlags = 4;
+  if (dumped.size() <= header.size() || dumped.substr(0, kFlags) != header.substr(0, kFlags) ||
+      dumped.substr(kFlags + 1, header.size() - kFlags - 1) != std::string_view(header).substr(kFlags + 1)) {
+    return -1;
+  }
   const std::string_view subtree = dumped.substr(header.size(), dumped.size() - header.size() - 1);
   const auto [begin, end] = by_hash.equal_range(std::hash<std::string_view>{}(subtree));
   for (auto it = begin; it != end; ++it) {
@@ -286,6 +291,11 @@ ChunkCache::~ChunkCache() {
 
 Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name, std::string_view text) {
   return impl_->compile(digest_of(name, text), name, text);
+}
+
+Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name, std::string_view text,
+                                                                 const std::string& digest) {
+  return impl_->compile(digest, name, text);
 }
 
 std::shared_ptr<const CompiledChunk> ChunkCache::compile_embedded(const std::string& name, std::string_view text) {

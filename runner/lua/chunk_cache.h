@@ -53,6 +53,10 @@ class ChunkCache {
   // bytecode is refused.
   Result<std::shared_ptr<const CompiledChunk>> compile(const std::string& name, std::string_view text);
 
+  // The same for a text whose digest this process made, which saves making it again.
+  Result<std::shared_ptr<const CompiledChunk>> compile(const std::string& name, std::string_view text,
+                                                       const std::string& digest);
+
   // The same for one of our own texts, found again by its address. CHECKs that it compiles.
   std::shared_ptr<const CompiledChunk> compile_embedded(const std::string& name, std::string_view text);
 

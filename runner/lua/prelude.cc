@@ -17,6 +17,7 @@ namespace sloth {
 namespace {
 
 constexpr std::size_t kLargestSource = 8u << 20;
+const char kLoaded[] = "sloth.loaded";
 const char kTravelled[] = "sloth.travelled";
 const char kDirectories[] = "sloth.directories";  // chunk name -> directory of its file
 
@@ -128,7 +129,7 @@ int find_file(lua_State* L) { return find(L, std::string(check_string(L, 1)), {"
 
 int nearest_module(lua_State* L) {
   std::vector<std::string> names;
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  push_loaded(L);
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING) names.emplace_back(lua_tostring(L, -2));
   }
@@ -159,6 +160,10 @@ void* park_mark() {
   static char mark;
   return &mark;
 }
+
+void push_loaded(lua_State* L) { lua_getfield(L, LUA_REGISTRYINDEX, kLoaded); }
+
+void keep_loaded(lua_State* L) { lua_setfield(L, LUA_REGISTRYINDEX, kLoaded); }
 
 void push_travelled_modules(lua_State* L) {
   lua_getfield(L, LUA_REGISTRYINDEX, kTravelled);

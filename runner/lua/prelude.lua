@@ -83,7 +83,10 @@ function loadstring(text, name)
 end
 
 -- Files. `sources` is absent in an attempt, where only what travelled with the function can be found.
-local loaded, by_path = package.loaded, {}
+local loaded, by_path = {}, {}
+for name, value in pairs(package.loaded) do
+  if name ~= "ffi" and not name:find("^jit%.") then loaded[name] = value end
+end
 
 local function run_file(path, shown)
   local entry = by_path[path]
@@ -144,10 +147,7 @@ package = { loaded = loaded }
 debug = { traceback = debug.traceback, getinfo = debug.getinfo }
 jit = { status = jit.status, version = jit.version, version_num = jit.version_num, os = jit.os, arch = jit.arch }
 string.dump, newproxy, module, ffi = nil, nil, nil, nil
-for name in pairs(loaded) do
-  if name:find("^jit%.") or name == "ffi" then loaded[name] = nil end
-end
 loaded.package, loaded.debug, loaded.jit = package, debug, jit
 loaded["table.new"], loaded["table.clear"] = natives.table_new, natives.table_clear
 
-return waiting
+return waiting, loaded

@@ -9,6 +9,7 @@
 #include "runner/base/check.h"
 #include "runner/lua/prelude.h"
 #include "runner/lua/stack.h"
+#include "runner/lua/value_codec.h"
 
 extern "C" {
 #include <luajit.h>
@@ -132,7 +133,8 @@ void Vm::open_libraries() {
     }
   }
   lua_pop(state_, 2);
-  run_embedded("prelude", embedded::runner_lua_prelude, 1, 1);
+  run_embedded("prelude", embedded::runner_lua_prelude, 1, 2);
+  keep_loaded(state_);
   lua_setfield(state_, LUA_REGISTRYINDEX, kWaiting);
 }
 
@@ -155,7 +157,7 @@ void Vm::install(const Module& module) {
   SLOTH_CHECK(!lua_isnil(L, -1));
   lua_pushvalue(L, -1);
   lua_setglobal(L, module.name.c_str());
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  push_loaded(L);
   lua_insert(L, -2);
   lua_setfield(L, -2, module.name.c_str());
   lua_pop(L, 1);
@@ -174,8 +176,11 @@ void Vm::push_prototype(lua_State* L, const CompiledChunk& chunk, std::uint32_t 
 }
 
 void Vm::seal() {
-  if (!host().may_read_sources) return;  // in an attempt names are looked up, never asked for
   lua_State* L = state_;
+  if (!host().may_read_sources) {  // in an attempt names are looked up, never asked for
+    set_values();
+    return;
+  }
   lua_newtable(L);
   lua_newtable(L);
   const int names = lua_gettop(L) - 1;
@@ -200,6 +205,19 @@ void Vm::seal() {
   lua_pop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, kBuiltins);
   lua_setfield(L, LUA_REGISTRYINDEX, kNames);
+  set_values();
+}
+
+// Data, not a built-in: what a file changes in it travels with the functions that use it.
+void Vm::set_values() {
+  lua_State* L = state_;
+  push_value(L, host().values.is_nil() ? Value(Value::Map{}) : host().values);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "values");
+  push_loaded(L);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "values");
+  lua_pop(L, 1);
 }
 
 void Vm::push_builtin_names(lua_State* L) { lua_getfield(L, LUA_REGISTRYINDEX, kNames); }
@@ -210,7 +228,8 @@ void Vm::push_builtin(lua_State* L, std::string_view path) {
     push(L, path);
     lua_rawget(L, -2);
     lua_remove(L, -2);
-    if (!lua_isnil(L, -1)) return;
+    // Where the table is complete, what it lacks is no built-in, whatever stands there now.
+    if (!lua_isnil(L, -1) || (host().may_read_sources && path != "_G")) return;
   }
   lua_pop(L, 1);
   if (path == "_G") {

@@ -60,7 +60,7 @@ class Vm {
   // Runs one of our own embedded chunks with `nargs` arguments on top of the stack; leaves `nresults`.
   // Its functions do not appear in users' tracebacks.
   void run_embedded(const char* name, std::string_view text, int nargs, int nresults);
-  // Ends set-up. Names everything reachable from the globals as built-in (on first need).
+  // Ends set-up: sets the global `values`. Names everything reachable from the globals as built-in (on first need).
   void seal();
 
   // Compiles text (bytecode is refused: `bytecode is not accepted`) and pushes the function, or returns
@@ -122,6 +122,7 @@ class Vm {
   explicit Vm(const Options& options);
   static void hook(lua_State* L, lua_Debug* frame);
   void open_libraries();
+  void set_values();
 
   Options options_;
   bool jit_;

@@ -50,7 +50,8 @@ int write_all(int descriptor, std::string_view data) {
 }
 
 Error too_long(const std::string& path, std::uint64_t limit) {
-  return Error{Code::kLimit, fmt::format("cannot read \"{}\": it is larger than the limit of {} bytes", path, limit)};
+  return Error{Code::kLimit,
+               fmt::format("cannot read \"{}\": it is larger than the limit of {} bytes", path, limit)};
 }
 
 // errno, or 0. Inside the kernel where the file systems can, else through a buffer.
@@ -68,7 +69,8 @@ int copy_content(int from, int to) {
     if (count == 0) return 0;
     if (count < 0 && errno != EINTR) return errno;
     if (count < 0) continue;
-    if (const int error = write_all(to, {buffer.data(), static_cast<std::size_t>(count)}); error != 0) return error;
+    if (const int error = write_all(to, {buffer.data(), static_cast<std::size_t>(count)}); error != 0)
+      return error;
   }
 }
 
@@ -95,7 +97,8 @@ Result<void> remove_tree(int parent, const std::string& name, const std::string&
   descriptor.release();
   // All names first: not every file system lists reliably while entries go.
   std::vector<std::string> names;
-  if (const int error = read_names(directory.get(), names); error != 0) return path_error("remove", shown, error);
+  if (const int error = read_names(directory.get(), names); error != 0)
+    return path_error("remove", shown, error);
   for (const std::string& child : names) {
     auto removed = remove_tree(::dirfd(directory.get()), child, fmt::format("{}/{}", shown, child));
     if (!removed && removed.error().code != Code::kNotFound) return removed;
@@ -132,7 +135,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
 Result<void> write_file(const std::string& path, std::string_view data) {
   auto file = Replacement::open("write", path);
   if (!file) return file.error();
-  if (const int error = write_all((*file)->descriptor(), data); error != 0) return path_error("write", path, error);
+  if (const int error = write_all((*file)->descriptor(), data); error != 0)
+    return path_error("write", path, error);
   return (*file)->commit();
 }
 
@@ -174,8 +178,9 @@ Result<void> make_directory(const std::string& path) {
     // Whatever mkdir says about it (a read-only file system, no permission), what is there is fine.
     if (::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
     if (error != EEXIST) return path_error("make directory", part, error);
-    return Error{Code::kRefused,
-                 fmt::format("cannot make directory \"{}\": \"{}\" is there and is no directory", path, part)};
+    return Error{
+        Code::kRefused,
+        fmt::format("cannot make directory \"{}\": \"{}\" is there and is no directory", path, part)};
   }
   return {};
 }
@@ -186,7 +191,8 @@ Result<void> remove_path(const std::string& path, bool recursive) {
   while (target.size() > 1 && target.ends_with('/')) target.pop_back();
   const std::string name = name_of(target);
   if (name == "/" || name == "." || name == "..") {
-    return Error{Code::kRefused, fmt::format("cannot remove \"{}\": name the directory itself, below its parent", path)};
+    return Error{Code::kRefused,
+                 fmt::format("cannot remove \"{}\": name the directory itself, below its parent", path)};
   }
   if (recursive) return remove_tree(AT_FDCWD, target, target);
   if (::unlink(target.c_str()) == 0) return {};
@@ -223,15 +229,17 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
   const Directory directory(::opendir(path.c_str()), &::closedir);
   if (directory == nullptr) return path_error("list", path, errno);
   std::vector<std::string> names;
-  if (const int error = read_names(directory.get(), names); error != 0) return path_error("list", path, error);
+  if (const int error = read_names(directory.get(), names); error != 0)
+    return path_error("list", path, error);
   std::sort(names.begin(), names.end());
   return names;
 }
 
 Result<std::string> make_temp_directory(const std::string& prefix) {
   if (prefix.find('/') != std::string::npos || prefix.find('\0') != std::string::npos) {
-    return Error{Code::kInvalid, fmt::format("\"{}\" cannot start the name of a directory: it holds a slash or a NUL byte",
-                                             prefix.c_str())};
+    return Error{Code::kInvalid,
+                 fmt::format("\"{}\" cannot start the name of a directory: it holds a slash or a NUL byte",
+                             prefix.c_str())};
   }
   const char* root = std::getenv("TMPDIR");
   std::string path = join_path(root != nullptr && root[0] == '/' ? root : "/tmp", prefix + "XXXXXX");

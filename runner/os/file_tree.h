@@ -28,8 +28,8 @@ Result<void> append_file(const std::string& path, std::string_view data);
 struct FileInfo {
   enum class Kind { kFile, kDirectory, kLink, kOther } kind = Kind::kOther;
   std::uint64_t size = 0;
-  std::uint32_t mode = 0;       // permission bits
-  std::int64_t mtime_ms = 0;    // since 1970
+  std::uint32_t mode = 0;     // permission bits
+  std::int64_t mtime_ms = 0;  // since 1970
 };
 // Does not follow a final link. kNotFound when nothing is there.
 Result<FileInfo> stat_file(const std::string& path);

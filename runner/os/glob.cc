@@ -61,7 +61,8 @@ bool in_bracket(std::string_view set, char c) {
 std::size_t character_bytes(std::string_view text) {
   std::size_t size = 1;
   if (static_cast<unsigned char>(text[0]) >= 0xC0) {
-    while (size < text.size() && size < 4 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) ++size;
+    while (size < text.size() && size < 4 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U)
+      ++size;
   }
   return size;
 }
@@ -135,7 +136,8 @@ class Walk {
   [[nodiscard]] std::vector<Entry> entries(const std::string& path) const {
     std::vector<Entry> list;
     const std::string full = root_ + path;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(full.empty() ? "." : full.c_str()), &::closedir);
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(full.empty() ? "." : full.c_str()),
+                                                        &::closedir);
     if (directory == nullptr) return list;
     while (const dirent* entry = ::readdir(directory.get())) {
       const std::string_view name = entry->d_name;

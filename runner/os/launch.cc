@@ -96,7 +96,7 @@ Launched launch(const LaunchPlan& plan) {
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, kSignalBytes);
   Launched launched;
   launched.pid = ::__clone(child_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                         &handover, &launched.pidfd);
+                           &handover, &launched.pidfd);
   if (launched.pid < 0) handover.error = errno;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, kSignalBytes);
 

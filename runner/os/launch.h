@@ -12,7 +12,7 @@
 namespace sloth {
 
 struct LaunchPlan {
-  const char* program = nullptr;  // path; not searched
+  const char* program = nullptr;             // path; not searched
   const char* const* arguments = nullptr;    // null-terminated
   const char* const* environment = nullptr;  // null-terminated, NAME=value
   const char* directory = nullptr;           // null: ours
@@ -27,8 +27,8 @@ enum class LaunchStep { kProcess, kGroup, kTerminal, kStdio, kLimit, kDirectory,
 
 struct Launched {
   pid_t pid = -1;
-  int pidfd = -1;                            // close-on-exec, the caller's to close
-  int error = 0;                             // errno of the step that failed; then nothing was started
+  int pidfd = -1;  // close-on-exec, the caller's to close
+  int error = 0;   // errno of the step that failed; then nothing was started
   LaunchStep step = LaunchStep::kProcess;
 };
 

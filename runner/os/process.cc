@@ -30,13 +30,15 @@ Result<void> check_options(const SpawnOptions& options) {
   if (options.argv.empty() || options.argv[0].empty()) return Error{Code::kInvalid, "no command given"};
   for (std::size_t i = 0; i < options.argv.size(); ++i) {
     if (options.argv[i].find('\0') != std::string::npos) {
-      return Error{Code::kInvalid, fmt::format("argument {} of \"{}\" holds a NUL byte, which no program can receive",
-                                               i, options.argv[0].c_str())};
+      return Error{Code::kInvalid,
+                   fmt::format("argument {} of \"{}\" holds a NUL byte, which no program can receive", i,
+                               options.argv[0].c_str())};
     }
   }
   if (!options.directory.empty()) {
     if (options.directory[0] != '/') {
-      return Error{Code::kInvalid, fmt::format("the working directory \"{}\" is not absolute", options.directory)};
+      return Error{Code::kInvalid,
+                   fmt::format("the working directory \"{}\" is not absolute", options.directory)};
     }
     if (auto valid = check_path("enter", options.directory); !valid) return valid;
   }
@@ -44,8 +46,8 @@ Result<void> check_options(const SpawnOptions& options) {
     if (name.empty()) return Error{Code::kInvalid, "an environment variable has an empty name"};
     if (name.find('=') != std::string::npos || name.find('\0') != std::string::npos) {
       return Error{Code::kInvalid,
-                   fmt::format("\"{}\" cannot be the name of an environment variable: it holds {}", name.c_str(),
-                               name.find('=') != std::string::npos ? "\"=\"" : "a NUL byte")};
+                   fmt::format("\"{}\" cannot be the name of an environment variable: it holds {}",
+                               name.c_str(), name.find('=') != std::string::npos ? "\"=\"" : "a NUL byte")};
     }
     if (value.find('\0') != std::string::npos) {
       return Error{Code::kInvalid, fmt::format("the environment variable {} holds a NUL byte", name)};
@@ -106,8 +108,9 @@ Error descriptor_error(const char* what, int error) {
   if (error == EMFILE) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    return Error{Code::kLimit, fmt::format("cannot open {}: all {} descriptors of this process are in use (ulimit -n)",
-                                           what, limit.rlim_cur)};
+    return Error{Code::kLimit,
+                 fmt::format("cannot open {}: all {} descriptors of this process are in use (ulimit -n)",
+                             what, limit.rlim_cur)};
   }
   return Error{code_of(error), fmt::format("cannot open {}: {}", what, reason_of(error))};
 }
@@ -142,7 +145,8 @@ struct Streams {
       if (auto opened = open_pipe(STDIN_FILENO); !opened) return opened;
     } else {
       theirs[STDIN_FILENO].reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-      if (!theirs[STDIN_FILENO].open() || !lift(theirs[STDIN_FILENO])) return descriptor_error("/dev/null", errno);
+      if (!theirs[STDIN_FILENO].open() || !lift(theirs[STDIN_FILENO]))
+        return descriptor_error("/dev/null", errno);
     }
     if (auto opened = open_pipe(STDOUT_FILENO); !opened) return opened;
     return options.merge_stderr ? Result<void>() : open_pipe(STDERR_FILENO);
@@ -161,10 +165,11 @@ Error too_large(const SpawnOptions& options) {
     environment += name.size() + value.size() + 2;
     longest = std::max(longest, name.size() + value.size() + 2);
   }
-  return Error{Code::kLimit,
-               fmt::format("cannot run \"{:.200}\": {} bytes of arguments and {} bytes of environment (the longest "
-                           "one {}) are more than this system takes; pass the data in a file or on standard input",
-                           options.argv[0], arguments, environment, longest)};
+  return Error{
+      Code::kLimit,
+      fmt::format("cannot run \"{:.200}\": {} bytes of arguments and {} bytes of environment (the longest "
+                  "one {}) are more than this system takes; pass the data in a file or on standard input",
+                  options.argv[0], arguments, environment, longest)};
 }
 
 Error explain(const SpawnOptions& options, const std::string& program, const Launched& failed) {
@@ -172,8 +177,10 @@ Error explain(const SpawnOptions& options, const std::string& program, const Lau
   switch (failed.step) {
     case LaunchStep::kProcess:
       if (failed.error == EAGAIN || failed.error == ENOMEM) {
-        return Error{Code::kLimit,
-                     fmt::format("cannot run \"{}\": no more processes or memory for one (ulimit -u, pids.max)", command)};
+        return Error{
+            Code::kLimit,
+            fmt::format("cannot run \"{}\": no more processes or memory for one (ulimit -u, pids.max)",
+                        command)};
       }
       if (failed.error == EMFILE) return descriptor_error("a process descriptor", failed.error);
       break;
@@ -228,7 +235,8 @@ Result<Child> spawn(const SpawnOptions& options) {
 
   Launched launched = launch(plan);
   if (launched.error == ENOEXEC && launched.step == LaunchStep::kProgram && is_plain_script(*program)) {
-    // A script without #!: every shell runs it, so a command does not depend on whether a shell stands between.
+    // A script without #!: every shell runs it, so a command does not depend on whether a shell stands
+    // between.
     arguments[0] = plan.program;
     arguments.insert(arguments.begin(), "sh");
     plan.arguments = arguments.data();

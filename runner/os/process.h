@@ -25,9 +25,9 @@ struct SpawnOptions {
   std::string directory;          // absolute; empty: this process's own
   // The whole environment, NAME=value. Names that are empty or hold '=' or NUL are refused.
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string attempt;            // value of SLOTH_ATTEMPT; empty: not set
-  bool merge_stderr = false;      // stderr into the stdout pipe
-  bool pipe_stdin = false;        // else /dev/null
+  std::string attempt;        // value of SLOTH_ATTEMPT; empty: not set
+  bool merge_stderr = false;  // stderr into the stdout pipe
+  bool pipe_stdin = false;    // else /dev/null
   // Interactive: the terminal itself, no pipes. The child becomes its foreground group when this
   // process is that now (so Ctrl-C reaches the child alone), until reap().
   bool inherit_stdio = false;

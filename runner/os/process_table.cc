@@ -16,7 +16,6 @@ namespace sloth {
 namespace {
 
 constexpr std::size_t kStatBytes = 1024;
-constexpr std::uint64_t kKernelThreadFlag = 0x00200000;  // PF_KTHREAD
 
 struct PathText {
   char text[48];
@@ -36,7 +35,7 @@ std::string_view read_some(pid_t pid, const char* file, char* into, std::size_t 
   return count > 0 ? std::string_view(into, static_cast<std::size_t>(count)) : std::string_view();
 }
 
-// "PID (name) STATE PARENT GROUP SESSION ...", proc(5). The name may hold blanks and parentheses.
+// "PID (name) STATE PARENT GROUP ...", proc(5). The name may hold blanks and parentheses.
 std::optional<ProcessRecord> parse_stat(pid_t pid, std::string_view text) {
   const auto name_end = text.rfind(')');
   if (name_end == std::string_view::npos || name_end + 3 >= text.size()) return std::nullopt;
@@ -61,13 +60,34 @@ std::optional<ProcessRecord> parse_stat(pid_t pid, std::string_view text) {
   record.pid = pid;
   record.parent = static_cast<pid_t>(fields[4]);
   record.group = static_cast<pid_t>(fields[5]);
-  record.session = static_cast<pid_t>(fields[6]);
-  record.kernel_thread = (fields[9] & kKernelThreadFlag) != 0;
   record.start = fields[22];
   record.has_environment = fields[51] != 0;
   const std::uint64_t threads = fields[20];
   record.living = (state != 'Z' && state != 'X') || threads > 1;
   return record;
+}
+
+// Calls `visit` with every number that names an entry of `path`.
+template <class Visit>
+void each_number_in(const char* path, Visit visit) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path), &::closedir);
+  if (directory == nullptr) return;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name = entry->d_name;
+    pid_t number = 0;
+    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (failed == std::errc() && end == name.data() + name.size()) visit(number);
+  }
+}
+
+// For kernels built without the lists of children.
+std::vector<pid_t> children_by_parent(pid_t parent) {
+  std::vector<pid_t> children;
+  each_number_in("/proc", [&](pid_t pid) {
+    const auto record = process_record(pid);
+    if (record && record->parent == parent) children.push_back(pid);
+  });
+  return children;
 }
 
 }  // namespace
@@ -77,22 +97,46 @@ std::optional<ProcessRecord> process_record(pid_t pid) {
   return parse_stat(pid, read_some(pid, "stat", buffer, sizeof(buffer)));
 }
 
-ProcessTable process_table() {
-  ProcessTable table;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
-  if (directory == nullptr) return table;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    pid_t pid = 0;
-    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (failed != std::errc() || end != name.data() + name.size()) continue;
-    if (auto record = process_record(pid)) {
-      table.records.push_back(*record);
-    } else {
-      table.complete = false;
+ProcessList list_processes() {
+  ProcessList list;
+  each_number_in("/proc", [&](pid_t pid) {
+    const ProcessEntry entry{pid, ::getpgid(pid), ::getsid(pid)};
+    if (entry.group < 0 || entry.session < 0) {
+      list.complete = false;
+    } else if (entry.group != 0 || entry.session != 0) {
+      list.entries.push_back(entry);
     }
-  }
-  return table;
+  });
+  return list;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> children;
+  std::string text(16 * 1024, '\0');
+  bool readable = false;
+  // Each thread has its own.
+  each_number_in(proc_path(pid, "task").text, [&](pid_t thread) {
+    const std::string path = fmt::format("/proc/{}/task/{}/children", pid, thread);
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.open()) return;
+    readable = true;
+    std::size_t size = 0;
+    while (const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size)) {
+      if (count < 0) break;
+      size += static_cast<std::size_t>(count);
+      if (size == text.size()) text.resize(text.size() * 2);
+    }
+    const char* at = text.data();
+    const char* const end = at + size;
+    for (pid_t child = 0; at < end; ++at) {
+      const auto [next, failed] = std::from_chars(at, end, child);
+      if (failed != std::errc()) break;
+      children.push_back(child);
+      at = next;
+    }
+  });
+  if (!readable && ::access("/proc/thread-self/children", F_OK) != 0) return children_by_parent(pid);
+  return children;
 }
 
 Holds environment_holds(pid_t pid, std::string_view entry, std::string& buffer) {
@@ -103,8 +147,8 @@ Holds environment_holds(pid_t pid, std::string_view entry, std::string& buffer) 
   for (;;) {
     if (buffer.size() < size + kChunk) buffer.resize(size + kChunk);
     const ssize_t count = ::read(file.get(), buffer.data() + size, kChunk);
-    if (count <= 0) break;
-    size += static_cast<std::size_t>(count);
+    if (count > 0) size += static_cast<std::size_t>(count);
+    if (count < static_cast<ssize_t>(kChunk)) break;
   }
 
   if (size == 0) {

@@ -13,30 +13,38 @@
 
 namespace sloth {
 
+// What is cheap to know of every process.
+struct ProcessEntry {
+  pid_t pid = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+};
+
+struct ProcessList {
+  // All that we may see but the kernel's own threads, in rising order of pid as a rule.
+  std::vector<ProcessEntry> entries;
+  // False when one ended between being listed and being read: what it left behind may not be listed.
+  bool complete = true;
+};
+ProcessList list_processes();
+
+// More of one process, for about ten times the cost.
 struct ProcessRecord {
   pid_t pid = 0;
   pid_t parent = 0;
   pid_t group = 0;
-  pid_t session = 0;
   // In clock ticks since boot. A pid with another start is another process.
   std::uint64_t start = 0;
   // A zombie whose other threads still run counts as living.
   bool living = false;
-  bool kernel_thread = false;
   // False while it is between two programs (in execve), and when it is not ours to look into.
   bool has_environment = false;
 };
-
-struct ProcessTable {
-  // All that we may see, in rising order of pid as a rule.
-  std::vector<ProcessRecord> records;
-  // Some process ended between being listed and being read: what it left behind may not be listed.
-  bool complete = true;
-};
-ProcessTable process_table();
-
-// One process; nothing when it is gone.
+// Nothing when it is gone.
 std::optional<ProcessRecord> process_record(pid_t pid);
+
+// Zombies too. May miss one when another of them is reaped meanwhile.
+std::vector<pid_t> children_of(pid_t pid);
 
 enum class Holds { kYes, kNo, kUnknown };
 

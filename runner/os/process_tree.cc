@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "runner/os/descriptor.h"
@@ -36,23 +38,21 @@ class TreeSearch {
   TreeSearch(pid_t group, std::string_view attempt)
       : group_(group), entry_(attempt.empty() ? std::string() : fmt::format("SLOTH_ATTEMPT={}", attempt)) {}
 
-  // The group may be signalled as a whole: its number was not taken over by somebody else's process.
-  bool owns_group() {
-    if (group_ <= 1 || group_ == ::getpgrp()) return false;
-    const auto leader = process_record(group_);
-    return !leader || is_our_leader(*leader);
-  }
-
-  // Sends to the whole group in one step, which no fork inside it can escape.
-  bool signal_group(int signal) { return owns_group() && ::kill(-group_, signal) == 0; }
-
-  // Reads the table; after it, group_members() and others() tell who is there.
+  // Who is there now, and who of them belongs by group, session or parent.
   void look() {
-    ProcessTable table = process_table();
-    table_ = std::move(table.records);
-    certain_ = table.complete;
-    const auto leader = std::find_if(table_.begin(), table_.end(), [&](const auto& r) { return r.pid == group_; });
-    group_is_ours_ = group_ > 1 && group_ != ::getpgrp() && (leader == table_.end() || is_our_leader(*leader));
+    ProcessList list = list_processes();
+    entries_ = std::move(list.entries);
+    certain_ = list.complete;
+    group_is_ours_ = owns_group();
+    const auto known = members_;
+    for (const auto& [pid, start] : known) {
+      const auto record = process_record(pid);
+      if (record && record->start != start) {
+        members_.erase(pid);
+      } else if (record) {
+        add_children(pid);
+      }
+    }
     spread();
   }
 
@@ -60,51 +60,82 @@ class TreeSearch {
   // may wait for a process that holds its memory locked.
   void look_at_environments() {
     if (entry_.empty()) return;
-    for (const ProcessRecord& record : table_) {
-      if (!record.living || record.kernel_thread || is_exempt(record) || is_member(record)) continue;
-      const Holds holds = environment_holds(record.pid, entry_, buffer_);
-      if (holds == Holds::kYes) members_.insert(record.pid);
-      if (holds == Holds::kUnknown) certain_ = false;
+    for (const ProcessEntry& process : entries_) {
+      if (is_exempt(process.pid) || is_member(process.pid) || is_known_stranger(process)) continue;
+      switch (environment_holds(process.pid, entry_, buffer_)) {
+        case Holds::kYes: add(process.pid); break;
+        case Holds::kNo: strangers_[process.pid] = process; break;
+        case Holds::kUnknown: certain_ = false; break;
+      }
     }
     spread();
+  }
+
+  // Sends to the whole group in one step, which no fork inside it can escape.
+  bool signal_group(int signal) const { return owns_group() && ::kill(-group_, signal) == 0; }
+
+  [[nodiscard]] bool in_group(const ProcessRecord& record) const {
+    return group_is_ours_ && record.group == group_;
   }
 
   // Those of the tree that still run.
   [[nodiscard]] std::vector<ProcessRecord> living() const {
     std::vector<ProcessRecord> found;
-    std::copy_if(table_.begin(), table_.end(), std::back_inserter(found),
-                 [&](const auto& record) { return record.living && !is_exempt(record) && is_member(record); });
+    for (const auto& [pid, start] : members_) {
+      const auto record = process_record(pid);
+      if (record && record->living && record->start == start) found.push_back(*record);
+    }
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
     return found;
   }
 
   // No process escaped the last look by ending, having made another, while we looked.
   [[nodiscard]] bool certain() const { return certain_; }
 
-  [[nodiscard]] bool in_group(const ProcessRecord& record) const {
-    return group_is_ours_ && record.group == group_;
-  }
-
  private:
-  static bool is_exempt(const ProcessRecord& record) { return record.pid <= 1 || record.pid == ::getpid(); }
+  static bool is_exempt(pid_t pid) { return pid <= 1 || pid == ::getpid(); }
 
-  bool is_our_leader(const ProcessRecord& leader) {
-    return leader.parent == ::getpid() || (!entry_.empty() && environment_holds(leader.pid, entry_, buffer_) == Holds::kYes);
+  // Its number was not taken over by a group of somebody else's.
+  [[nodiscard]] bool owns_group() const {
+    if (group_ <= 1 || group_ == ::getpgrp()) return false;
+    const auto leader = process_record(group_);
+    if (!leader || leader->parent == ::getpid()) return true;
+    std::string buffer;
+    return !entry_.empty() && environment_holds(group_, entry_, buffer) == Holds::kYes;
   }
 
-  [[nodiscard]] bool is_member(const ProcessRecord& record) const { return members_.count(record.pid) != 0; }
+  [[nodiscard]] bool is_member(pid_t pid) const { return members_.count(pid) != 0; }
 
-  [[nodiscard]] bool belongs(const ProcessRecord& record) const {
-    return in_group(record) || members_.count(record.parent) != 0 || members_.count(record.group) != 0 ||
-           members_.count(record.session) != 0;
+  // A process that did not carry the entry does not come to carry it later.
+  [[nodiscard]] bool is_known_stranger(const ProcessEntry& process) const {
+    const auto known = strangers_.find(process.pid);
+    return known != strangers_.end() && known->second.group == process.group &&
+           known->second.session == process.session;
+  }
+
+  void add(pid_t pid) {
+    if (is_exempt(pid) || is_member(pid)) return;
+    const auto record = process_record(pid);
+    if (!record) {
+      certain_ = false;
+      return;
+    }
+    members_.emplace(pid, record->start);
+    add_children(pid);
+  }
+
+  void add_children(pid_t pid) {
+    for (const pid_t child : children_of(pid)) add(child);
   }
 
   void spread() {
-    for (bool grown = true; grown;) {
-      grown = false;
-      for (const ProcessRecord& record : table_) {
-        if (is_exempt(record) || is_member(record) || !belongs(record)) continue;
-        members_.insert(record.pid);
-        grown = true;
+    for (std::size_t before = members_.size() + 1; before != members_.size();) {
+      before = members_.size();
+      for (const ProcessEntry& process : entries_) {
+        if ((group_is_ours_ && process.group == group_) || is_member(process.group) ||
+            is_member(process.session)) {
+          add(process.pid);
+        }
       }
     }
   }
@@ -113,9 +144,11 @@ class TreeSearch {
   const std::string entry_;
   bool group_is_ours_ = false;
   bool certain_ = false;
-  std::vector<ProcessRecord> table_;
-  // Kept from one look to the next: a process that outlives its parent is known by group and session.
-  std::unordered_set<pid_t> members_;
+  std::vector<ProcessEntry> entries_;
+  // With their starts. Kept from one look to the next, also when they have ended: a process that
+  // outlives its parent is known by group and session, and a number in use there is not given anew.
+  std::unordered_map<pid_t, std::uint64_t> members_;
+  std::unordered_map<pid_t, ProcessEntry> strangers_;
   std::string buffer_;
 };
 
@@ -217,11 +250,10 @@ void become_subreaper() {
 
 int reap_orphans(const std::vector<pid_t>& own) {
   int count = 0;
-  for (const ProcessRecord& record : process_table().records) {
-    if (record.parent != ::getpid() || record.living) continue;
-    if (std::find(own.begin(), own.end(), record.pid) != own.end()) continue;
+  for (const pid_t child : children_of(::getpid())) {
+    if (std::find(own.begin(), own.end(), child) != own.end()) continue;
     siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(record.pid), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) ++count;
+    if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) ++count;
   }
   return count;
 }

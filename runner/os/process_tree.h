@@ -1,9 +1,9 @@
 // The processes of one attempt: found, signalled, ended.
 //
 // Thread-safe: free functions. They read /proc and block for milliseconds: call them on the blocking
-// lane. A process belongs to the tree when it is in the child's group, carries SLOTH_ATTEMPT=<id> or =<id>/part,
-// descends from one that belongs, or is in a group or session led by one that does. This process and
-// pid 1 never belong. Signals go through pidfds after a second look, so a reused pid is never hit.
+// lane. A process belongs to the tree when it is in the child's group, carries SLOTH_ATTEMPT=<id> or
+// =<id>/part, descends from one that belongs, or is in a group or session led by one that does. This process
+// and pid 1 never belong. Signals go through pidfds after a second look, so a reused pid is never hit.
 #pragma once
 
 #include <sys/types.h>

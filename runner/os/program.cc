@@ -35,8 +35,8 @@ Error refusal(std::string_view command, const std::string& path, int error) {
     return Error{Code::kRefused, fmt::format("cannot run \"{}\": {} is a directory", command, path)};
   }
   if (error == EACCES) {
-    return Error{Code::kRefused,
-                 fmt::format("cannot run \"{}\": {} is not executable (chmod +x makes it so)", command, path)};
+    return Error{Code::kRefused, fmt::format("cannot run \"{}\": {} is not executable (chmod +x makes it so)",
+                                             command, path)};
   }
   return Error{code_of(error), fmt::format("cannot run \"{}\": {}: {}", command, path, reason_of(error))};
 }
@@ -56,7 +56,8 @@ std::string first_bytes(const std::string& path) {
 // The program of a "#!" line; empty when there is none.
 std::string interpreter_of(std::string_view head) {
   if (!head.starts_with("#!")) return {};
-  std::string_view line = head.substr(2, head.find('\n') == std::string_view::npos ? head.npos : head.find('\n') - 2);
+  std::string_view line =
+      head.substr(2, head.find('\n') == std::string_view::npos ? head.npos : head.find('\n') - 2);
   line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
   return std::string(line.substr(0, line.find_first_of(" \t")));
 }
@@ -69,7 +70,8 @@ Result<std::string> find_program(const std::string& command, std::string_view pa
     std::string file = from_directory(command, directory);
     const int error = why_not_executable(file);
     if (error == 0) return file;
-    if (is_absent(error)) return not_found(command, command == file ? "" : fmt::format(" (in {})", directory));
+    if (is_absent(error))
+      return not_found(command, command == file ? "" : fmt::format(" (in {})", directory));
     return refusal(command, file, error);
   }
 
@@ -80,8 +82,8 @@ Result<std::string> find_program(const std::string& command, std::string_view pa
     const std::size_t end = std::min(path.find(':', start), path.size());
     const std::string_view entry = path.substr(start, end - start);
     start = end + 1;
-    std::string file =
-        from_directory(entry.empty() ? fmt::format("./{}", command) : fmt::format("{}/{}", entry, command), directory);
+    std::string file = from_directory(
+        entry.empty() ? fmt::format("./{}", command) : fmt::format("{}/{}", entry, command), directory);
     const int error = why_not_executable(file);
     if (error == 0) return file;
     // A directory of that name is no command, as in a shell; a file without the x bit may be meant.
@@ -100,23 +102,26 @@ Error explain_exec_failure(const std::string& program, int error) {
   if (!interpreter.empty() && (is_absent(error) || error == EACCES)) {
     if (interpreter.back() == '\r') {
       interpreter.pop_back();
-      return Error{Code::kRefused,
-                   fmt::format("cannot run {}: its first line, #!{}, ends in a carriage return; save the file with "
-                               "Unix line ends",
-                               program, interpreter)};
+      return Error{
+          Code::kRefused,
+          fmt::format("cannot run {}: its first line, #!{}, ends in a carriage return; save the file with "
+                      "Unix line ends",
+                      program, interpreter)};
     }
     return Error{Code::kRefused, fmt::format("cannot run {}: its interpreter {} {}", program, interpreter,
                                              is_absent(error) ? "does not exist" : "is not executable")};
   }
   if (is_absent(error)) {
-    return Error{Code::kRefused,
-                 fmt::format("cannot run {}: the loader that it names does not exist; it was built for another system",
-                             program)};
+    return Error{
+        Code::kRefused,
+        fmt::format("cannot run {}: the loader that it names does not exist; it was built for another system",
+                    program)};
   }
   if (error == ENOEXEC) {
-    return Error{Code::kRefused,
-                 fmt::format("cannot run {}: it is no program for this machine (built for another one, or damaged)",
-                             program)};
+    return Error{
+        Code::kRefused,
+        fmt::format("cannot run {}: it is no program for this machine (built for another one, or damaged)",
+                    program)};
   }
   const bool refused = error == EACCES || error == EPERM;
   return Error{refused ? Code::kRefused : (error == ENOMEM || error == EAGAIN ? Code::kLimit : Code::kIo),

@@ -29,7 +29,8 @@ Result<std::string> resolve(const std::string& action, const std::string& path) 
   const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), &std::free);
   if (real != nullptr) return std::string(real.get());
   if (errno != ENOENT) return path_error(action, path, errno);
-  return Error{Code::kNotFound, fmt::format("cannot {} \"{}\": it is a link that leads nowhere", action, path)};
+  return Error{Code::kNotFound,
+               fmt::format("cannot {} \"{}\": it is a link that leads nowhere", action, path)};
 }
 
 }  // namespace
@@ -60,7 +61,8 @@ Result<void> Replacement::create() {
   const std::string directory = directory_of(target_);
   for (int attempt = 0; !file_.open(); ++attempt) {
     std::string name = fmt::format("{}/.sloth-{:08x}", directory, random());
-    file_.reset(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, exists ? 0600 : 0666));
+    file_.reset(
+        ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, exists ? 0600 : 0666));
     if (file_.open()) {
       temporary_ = std::move(name);
     } else if (errno != EEXIST || attempt > 100) {

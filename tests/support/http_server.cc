@@ -213,11 +213,11 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
                    "Location: " + query_value(request.query, "url") + "\r\n");
     }
     if (route == "flaky") {
-      const bool bad = loop_.visits[parts[1]]++ < std::atoi(parts[2].c_str());
+      const bool bad = loop_.visits[route + " " + parts[1]]++ < std::atoi(parts[2].c_str());
       return reply(bad ? 503 : 200, bad ? "not yet" : "now");
     }
     if (route == "busy") {
-      const bool bad = loop_.visits[parts[1]]++ == 0;
+      const bool bad = loop_.visits[route + " " + parts[1]]++ == 0;
       return reply(bad ? 429 : 200, bad ? "slow down" : "now", bad ? "Retry-After: 0\r\n" : "");
     }
     if (route == "cookies") return reply(200, "", "Set-Cookie: a=1, b\r\nSet-Cookie: c=2\r\nX-Two: 1\r\nX-Two: 2\r\n");

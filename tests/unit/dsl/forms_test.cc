@@ -149,7 +149,8 @@ TEST_CASE("a key that differs from the name is told to be unused") {
     } })
   )");
   CHECK(workflow.groups.at(0).tasks == Names{"Check it"});
-  CHECK(workflow.warnings == Names{R"(tasks.lua:3: task "Check it": its key "first" is not used: the name counts)"});
+  CHECK(workflow.warnings ==
+        Names{R"(tasks.lua:3: task "Check it": its key "first" is not used: the name counts)"});
 }
 
 TEST_CASE("TaskDefinitions of the older style loads") {
@@ -276,7 +277,8 @@ TEST_CASE("what is said holds as it was when it was said") {
 
 TEST_CASE("a task object has its name, prints as what it is, and hides the rest") {
   DslFixture fixture;
-  CHECK(fixture.problems(R"(
+  CHECK(fixture
+            .problems(R"(
     local a = task("a"):command("true"):build()
     assert(a.name == "a")
     assert(tostring(a) == 'task "a"')
@@ -284,7 +286,8 @@ TEST_CASE("a task object has its name, prints as what it is, and hides the rest"
     assert(getmetatable(a) == "task")
     assert(not pcall(setmetatable, a, {}))
     assert(tostring(workflow.define("w")) == 'workflow "w"')
-  )").empty());
+  )")
+            .empty());
 }
 
 TEST_CASE("a task object tells how it travels") {

@@ -50,6 +50,12 @@ void wait_for_own_group(pid_t pid) {
 
 pid_t read_pid(const Running& running) { return std::stoi(read_line(running.child().stdout_fd)); }
 
+// The test framework has its own to say on standard output first.
+void wait_until_up(const Running& running) {
+  while (read_line(running.child().stdout_fd) != "up") {
+  }
+}
+
 TEST_CASE("killing the tree ends a plain group") {
   const SpawnOptions options = shell_attempt("sleep 1000 & echo $!; wait");
   Running running(options);
@@ -94,7 +100,8 @@ TEST_CASE("a process without the environment is found through its living relativ
     CHECK(wait_readable(watch.get()));
   }
   SECTION("by the leader of its session") {
-    const SpawnOptions options = shell_attempt("(setsid sh -c '(env -i sleep 1000 & echo $!); exec sleep 1000' &)");
+    const SpawnOptions options =
+        shell_attempt("(setsid sh -c '(env -i sleep 1000 & echo $!); exec sleep 1000' &)");
     Running running(options);
     const Descriptor watch = pidfd_of(read_pid(running));
     CHECK(running.wait().code == 0);
@@ -212,7 +219,7 @@ TEST_CASE("helper: leapfrog", "[.helper]") {
     const pid_t child = ::fork();
     if (child > 0) ::_exit(0);
     ::setsid();
-    if (hop == 20) static_cast<void>(::write(STDOUT_FILENO, "\n", 1));
+    if (hop == 20) static_cast<void>(::write(STDOUT_FILENO, "up\n", 3));
   }
   ::_exit(0);
 }
@@ -226,7 +233,7 @@ TEST_CASE("helper: crowd", "[.helper]") {
       ::alarm(20);
       for (;;) ::pause();
     }
-    if (i == 20) static_cast<void>(::write(STDOUT_FILENO, "\n", 1));
+    if (i == 20) static_cast<void>(::write(STDOUT_FILENO, "up\n", 3));
   }
   for (;;) ::pause();
 }
@@ -234,7 +241,7 @@ TEST_CASE("helper: crowd", "[.helper]") {
 TEST_CASE("a process that keeps forking away is caught") {
   const SpawnOptions options = helper_attempt("helper: leapfrog");
   Running running(options);
-  CHECK(read_line(running.child().stdout_fd).empty());
+  wait_until_up(running);
   kill_tree(running.child().pid, options.attempt);
   CHECK(tree_of(running.child().pid, options.attempt).empty());
 }
@@ -263,7 +270,8 @@ TEST_CASE("a look at all processes is quick") {
   CHECK(tree_of(running.child().pid, options.attempt).size() == 1);
   const auto took = std::chrono::steady_clock::now() - start;
   // Generous: a busy machine and sanitizers. What is usual stands in the room's README.
-  CHECK(took < std::chrono::milliseconds(500) + std::chrono::microseconds(200) * process_table().records.size());
+  CHECK(took <
+        std::chrono::milliseconds(500) + std::chrono::microseconds(200) * list_processes().entries.size());
 }
 
 // A session with a terminal of its own, in which an interactive child is run.
@@ -295,7 +303,7 @@ TEST_CASE("an interactive child has the terminal until it is reaped") {
 TEST_CASE("a crowd that grows is killed to the last process") {
   const SpawnOptions options = helper_attempt("helper: crowd");
   Running running(options);
-  CHECK(read_line(running.child().stdout_fd).empty());
+  wait_until_up(running);
   kill_tree(running.child().pid, options.attempt);
   CHECK(tree_of(running.child().pid, options.attempt).empty());
   static_cast<void>(reap_orphans({running.child().pid}));

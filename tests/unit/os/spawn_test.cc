@@ -71,7 +71,8 @@ TEST_CASE("the environment is exactly what was given") {
 TEST_CASE("the environment of this process is given as pairs") {
   REQUIRE(::setenv("SLOTH_OS_TEST", "a=b", 1) == 0);
   bool found = false;
-  for (const auto& [name, value] : current_environment()) found = found || (name == "SLOTH_OS_TEST" && value == "a=b");
+  for (const auto& [name, value] : current_environment())
+    found = found || (name == "SLOTH_OS_TEST" && value == "a=b");
   CHECK(found);
   ::unsetenv("SLOTH_OS_TEST");
 }
@@ -102,7 +103,8 @@ TEST_CASE("a bare command is looked for in the child's PATH, not in ours") {
   SpawnOptions options;
   options.argv = {"only-here"};
   CHECK(spawn_error(options).code == Code::kNotFound);
-  options.environment = {{"PATH", directory / "missing:" + directory / "folder:" + directory / "noexec:" + directory / "bin"}};
+  options.environment = {
+      {"PATH", directory / "missing:" + directory / "folder:" + directory / "noexec:" + directory / "bin"}};
   CHECK(run(options).out == "found\n");
 
   SECTION("entries that are relative or empty start at the child's directory") {
@@ -216,7 +218,8 @@ TEST_CASE("arguments that are too large are refused and their size is named") {
 
 std::string target_of(int descriptor) {
   char target[64] = {};
-  REQUIRE(::readlink(("/proc/self/fd/" + std::to_string(descriptor)).c_str(), target, sizeof(target) - 1) > 0);
+  REQUIRE(::readlink(("/proc/self/fd/" + std::to_string(descriptor)).c_str(), target, sizeof(target) - 1) >
+          0);
   return target;
 }
 
@@ -230,7 +233,8 @@ TEST_CASE("our ends of the pipes do not block and nothing leaks into children") 
   SpawnOptions options = shell("read line; ls -l /proc/$$/fd");
   options.pipe_stdin = true;
   Running running(options);
-  for (const int descriptor : {running.child().stdin_fd, running.child().stdout_fd, running.child().stderr_fd}) {
+  for (const int descriptor :
+       {running.child().stdin_fd, running.child().stdout_fd, running.child().stderr_fd}) {
     CHECK((::fcntl(descriptor, F_GETFL) & O_NONBLOCK) != 0);
     CHECK((::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
   }
@@ -241,7 +245,8 @@ TEST_CASE("our ends of the pipes do not block and nothing leaks into children") 
   REQUIRE(::write(running.child().stdin_fd, "\n", 1) == 1);
   const std::string listing = read_to_end(running.child().stdout_fd);
   CHECK(count_of(listing, "pidfd") == 0);
-  for (const int descriptor : {running.child().stdin_fd, running.child().stdout_fd, running.child().stderr_fd}) {
+  for (const int descriptor :
+       {running.child().stdin_fd, running.child().stdout_fd, running.child().stderr_fd}) {
     CHECK(count_of(listing, target_of(descriptor)) == 1);
   }
   CHECK(running.wait().code == 0);
@@ -332,7 +337,8 @@ TEST_CASE("many threads spawn at once") {
       for (int i = 0; i < 25; ++i) {
         SpawnOptions options = shell("exit " + std::to_string(t * 25 + i));
         auto child = spawn(options);
-        if (!child || !wait_readable(child->pidfd) || reap(*child).code != t * 25 + i) ++bad[static_cast<std::size_t>(t)];
+        if (!child || !wait_readable(child->pidfd) || reap(*child).code != t * 25 + i)
+          ++bad[static_cast<std::size_t>(t)];
         if (child) {
           for (const int descriptor : {child->pidfd, child->stdout_fd, child->stderr_fd}) ::close(descriptor);
         }

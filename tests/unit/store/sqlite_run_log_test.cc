@@ -374,8 +374,8 @@ TEST_CASE(
   CHECK(appended.error().message == "run log " + path +
                                         ": no space left (database or disk is full); free some in " +
                                         dir.path().string() + ", or set XDG_STATE_HOME to another disk");
-  const std::size_t rest = GENERATE(0, 3, 20);  // nothing more, as much as is retained, more than that
-  for (std::size_t i = 0; i < rest; ++i) {
+  const int rest = GENERATE(0, 3, 20);  // nothing more, as much as is retained, more than that
+  for (int i = 0; i < rest; ++i) {
     static_cast<void>(log->append(output_of("r1", "a", std::string(30'000, 'y'))).ok());
   }
   static_cast<void>(log->append(end_of("r1", "early")).ok());

@@ -1,0 +1,238 @@
+#include "runner/engine/lua_attempt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "runner/base/duration.h"
+#include "runner/engine/answer.h"
+#include "runner/lua/value_codec.h"
+
+namespace sloth {
+namespace {
+
+Outcome failed(std::string message) {
+  Outcome outcome;
+  outcome.kind = OutcomeKind::kFailed;
+  outcome.message = std::move(message);
+  return outcome;
+}
+
+Outcome failed(Vm::Failure failure) {
+  Outcome outcome = failed(std::move(failure.message));
+  outcome.traceback = std::move(failure.traceback);
+  outcome.place = std::move(failure.place);
+  return outcome;
+}
+
+// os.exit raises a value that reads "os.exit(3)".
+std::optional<int> exit_code_of(const Vm::Failure& failure) {
+  constexpr std::string_view kBegin = "os.exit(";
+  const std::string_view text = failure.message;
+  if (!text.starts_with(kBegin) || !text.ends_with(')')) return std::nullopt;
+  const std::string_view digits = text.substr(kBegin.size(), text.size() - kBegin.size() - 1);
+  int code = 0;
+  const auto read = std::from_chars(digits.begin(), digits.end(), code);
+  if (read.ec != std::errc() || read.ptr != digits.end()) return std::nullopt;
+  return code;
+}
+
+}  // namespace
+
+void LuaAttempt::start(const LuaRunnerOptions& options, std::string id, TaskRequest request, EventSink& sink,
+                       std::stop_token stop, UniqueFunction<void(Outcome)> done) {
+  const std::shared_ptr<LuaAttempt> attempt(
+      new LuaAttempt(options, std::move(id), std::move(request), sink, std::move(done)));
+  attempt->strand_.post([attempt, stop = std::move(stop)]() mutable { attempt->open(std::move(stop)); });
+}
+
+LuaAttempt::LuaAttempt(const LuaRunnerOptions& options, std::string id, TaskRequest request, EventSink& sink,
+                       UniqueFunction<void(Outcome)> done)
+    : options_(options),
+      id_(std::move(id)),
+      request_(std::move(request)),
+      sink_(sink),
+      done_(std::move(done)),
+      strand_(*options.executor) {}
+
+void LuaAttempt::open(std::stop_token stop) {
+  if (request_.spec->timeout) deadline_ = options_.clock->now() + *request_.spec->timeout;
+  open_vm();
+  // The callback may come from any thread, and at once.
+  on_stop_.emplace(std::move(stop), [this] {
+    strand_.post([self = shared_from_this()] {
+      self->cancelled_ = true;
+      if (self->scheduler_ != nullptr) self->scheduler_->cancel_root(self->root_, "cancelled");
+    });
+  });
+  run(Step::kPreHook);
+}
+
+void LuaAttempt::open_vm() {
+  host_.workdir = request_.workdir;
+  host_.file_directory = options_.file_directory;
+  host_.attempt = id_;
+  host_.environment = options_.environment;
+  for (const auto& [name, value] : request_.spec->env) {
+    const auto found = std::find_if(host_.environment.begin(), host_.environment.end(),
+                                    [&](const auto& entry) { return entry.first == name; });
+    if (found == host_.environment.end()) {
+      host_.environment.emplace_back(name, value);
+    } else {
+      found->second = value;
+    }
+  }
+  host_.values = std::move(request_.values);
+  host_.may_read_sources = false;
+  host_.write = [this](OutputStream stream, std::string_view bytes) {
+    emit(TaskOutput{stream, std::string(bytes)});
+  };
+  host_.log = [this](Severity severity, std::string_view text, const Value& fields) {
+    emit(TaskLog{severity, std::string(text), fields});
+  };
+  vm_ = Vm::open({.host = &host_, .chunks = options_.chunks, .interrupter = options_.interrupter});
+  for (const Module& module : *options_.modules) vm_->install(module);
+  scope_ = std::make_unique<TaskScope>(*vm_);
+  vm_->seal();
+  scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, Scheduler::Options{.clock = options_.clock});
+}
+
+const AttemptAction* LuaAttempt::action_of(Step step) const {
+  const TaskSpec& spec = *request_.spec;
+  switch (step) {
+    case Step::kPreHook: return spec.pre_hook ? &*spec.pre_hook : nullptr;
+    case Step::kCommand: return &spec.command;
+    case Step::kPostHook: return spec.post_hook ? &*spec.post_hook : nullptr;
+    case Step::kEnd: return nullptr;
+  }
+  return nullptr;
+}
+
+void LuaAttempt::run(Step step) {
+  const AttemptAction* action = action_of(step);
+  if (action == nullptr) {
+    if (step == Step::kPreHook) return run(Step::kCommand);
+    return finish(std::move(outcome_));
+  }
+  Scheduler::RootOptions root;
+  root.name = fmt::format("task \"{}\"", request_.spec->name);
+  if (deadline_ != TimePoint{}) root.timeout = std::max<Duration>(deadline_ - options_.clock->now(), Duration(1));
+  Result<int> function = revive(*action);
+  if (!function) return finish(failed(function.error().message));
+  root_ = scheduler_->start_root(
+      std::move(root),
+      [this, step, action, function = *function](lua_State* L) { return push_call(L, step, *action, function); },
+      [self = shared_from_this(), step](RootOutcome outcome, lua_State* L, int results) {
+        self->step_ended(step, std::move(outcome), L, results);
+      });
+  if (cancelled_) scheduler_->cancel_root(root_, "cancelled");
+}
+
+Result<int> LuaAttempt::revive(const AttemptAction& action) {
+  const auto* portable = std::get_if<PortableFunction>(&action);
+  if (portable == nullptr) return LUA_NOREF;
+  if (reviver_ == nullptr) reviver_ = std::make_unique<PortableReviver>(*vm_, portable->store);
+  if (auto pushed = reviver_->push(vm_->state(), portable->object); !pushed) return pushed.error();
+  return luaL_ref(vm_->state(), LUA_REGISTRYINDEX);
+}
+
+int LuaAttempt::push_call(lua_State* L, Step step, const AttemptAction& action, int function) {
+  if (const auto* shell = std::get_if<ShellCommand>(&action)) {
+    return scope_->push_shell(L, shell->text, "", {});
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, function);
+  scope_->push_this(L, {request_.spec->name, "", request_.attempt, request_.run, request_.workdir});
+  push_value(L, request_.params);
+  push_value(L, step == Step::kPostHook ? outcome_.outputs : Value(request_.deps));
+  return 3;
+}
+
+void LuaAttempt::step_ended(Step step, RootOutcome root, lua_State* L, int results) {
+  Outcome outcome = outcome_of(step, root, L, results);
+  outcome.warnings = std::move(outcome_.warnings);
+  std::move(root.warnings.begin(), root.warnings.end(), std::back_inserter(outcome.warnings));
+  if (step == Step::kCommand || !outcome.succeeded()) {
+    outcome_ = std::move(outcome);
+  } else {
+    outcome_.warnings = std::move(outcome.warnings);
+  }
+  const bool goes_on = outcome_.succeeded() && step != Step::kPostHook;
+  // A job of its own: what is destroyed at the end may not be while it calls.
+  strand_.post([self = shared_from_this(), next = goes_on ? static_cast<Step>(static_cast<int>(step) + 1) : Step::kEnd] {
+    self->run(next);
+  });
+}
+
+Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int results) const {
+  const std::string what = step == Step::kPreHook ? "pre_hook: " : step == Step::kPostHook ? "post_hook: " : "";
+  Outcome outcome;
+  switch (root.kind) {
+    case RootOutcome::Kind::kReturned:
+      outcome = step == Step::kCommand ? command_answer(L, results) : hook_answer(L, results);
+      if (outcome.succeeded() && !root.unawaited.empty()) {
+        const std::size_t others = root.unawaited.size() - 1;
+        if (const auto code = exit_code_of(root.unawaited.front())) {
+          if (*code == 0) return outcome;
+          return failed(root.unawaited.front().message);
+        }
+        outcome = failed(std::move(root.unawaited.front()));
+        if (others > 0) outcome.message += fmt::format("\n(and {} more goroutines failed)", others);
+      }
+      break;
+    case RootOutcome::Kind::kRaised:
+      if (exit_code_of(root.failure) == 0) return outcome;
+      outcome = failed(std::move(root.failure));
+      break;
+    case RootOutcome::Kind::kTimedOut:
+      outcome = failed(std::move(root.failure));
+      outcome.kind = OutcomeKind::kTimedOut;
+      outcome.message = "timed out after " + format_duration(request_.spec->timeout.value_or(Duration()));
+      break;
+    case RootOutcome::Kind::kCancelled:
+      outcome = failed(std::move(root.failure));
+      outcome.kind = OutcomeKind::kCancelled;
+      break;
+  }
+  if (!outcome.succeeded()) outcome.message.insert(0, what);
+  return outcome;
+}
+
+void LuaAttempt::warn_of_changed_captures(Outcome& outcome) {
+  if (reviver_ == nullptr || (outcome.kind != OutcomeKind::kSucceeded && outcome.kind != OutcomeKind::kFailed)) return;
+  for (const std::string& path : reviver_->changed_tables(vm_->state())) {
+    outcome.warnings.push_back(
+        fmt::format("the task changed the table \"{}\", which it has from outside; other tasks do not see that: "
+                    "return it as an output",
+                    path));
+  }
+}
+
+void LuaAttempt::finish(Outcome outcome) {
+  warn_of_changed_captures(outcome);
+  on_stop_.reset();
+  close_vm();
+  if (outcome.succeeded() || !options_.cleanup) {
+    auto done = std::move(done_);
+    return done(std::move(outcome));
+  }
+  options_.cleanup(id_, [self = shared_from_this(), outcome = std::move(outcome)]() mutable {
+    auto done = std::move(self->done_);
+    done(std::move(outcome));
+  });
+}
+
+void LuaAttempt::close_vm() {
+  reviver_.reset();
+  scheduler_.reset();
+  scope_.reset();
+  vm_.reset();
+}
+
+void LuaAttempt::emit(decltype(Event::body) body) {
+  sink_.on_event(
+      Event{options_.clock->wall_ms(), request_.run, request_.spec->name, "", request_.attempt, std::move(body)});
+}
+
+}  // namespace sloth

@@ -1,0 +1,36 @@
+#include "runner/engine/lua_task_runner.h"
+
+#include <fmt/format.h>
+
+#include "runner/engine/lua_attempt.h"
+
+namespace sloth {
+
+LuaTaskRunner::LuaTaskRunner(LuaRunnerOptions options) : options_(std::move(options)) {}
+
+LuaTaskRunner::~LuaTaskRunner() = default;
+
+void LuaTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_token stop,
+                          UniqueFunction<void(Outcome)> done) {
+  std::string id;
+  {
+    MutexLock lock(mutex_);
+    id = fmt::format("{}.{}", request.run, ++started_);
+    live_.emplace(id, request.spec->name);
+  }
+  auto forget_and_tell = [this, id, done = std::move(done)](Outcome outcome) mutable {
+    {
+      MutexLock lock(mutex_);
+      live_.erase(id);
+    }
+    done(std::move(outcome));
+  };
+  LuaAttempt::start(options_, id, std::move(request), sink, std::move(stop), std::move(forget_and_tell));
+}
+
+std::vector<std::pair<std::string, std::string>> LuaTaskRunner::live() {
+  MutexLock lock(mutex_);
+  return {live_.begin(), live_.end()};
+}
+
+}  // namespace sloth
