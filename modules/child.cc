@@ -144,9 +144,9 @@ void ChildProcess::write_input() {
 }
 
 void ChildProcess::on_exit() {
-  exited_ = true;
-  exit_watch_->close({});
-  exit_watch_.reset();
+  if (!has_exited(child_.pidfd) || std::exchange(exited_, true)) return;
+  // The pidfd stays open and so does its watch: closing one means closing both.
+  exit_watch_->set(0);
   close(child_.stdin_fd, input_watch_);
   if (ending_) {
     check_tree();

@@ -80,11 +80,17 @@ class TaskCheck {
 
   void send(SettingReader& reader, AttemptAction& action) {
     const auto object = context_.portable.add(context_.L, reader.argument(), subject(record_));
-    if (object) {
-      action = PortableFunction{nullptr, *object};
-    } else {
+    if (!object) {
       reader.problem_as_told(object.error().message);
+      return;
     }
+    action = PortableFunction{nullptr, *object};
+    context_.shared.add(context_.L, reader.argument(), record_.number, subject(record_));
+  }
+
+  PlanFunction keep(const SettingReader& reader) {
+    context_.shared.add(context_.L, reader.argument(), kPlanVm, reader.key() + " of " + subject(record_));
+    return context_.plan_functions.keep(context_.L, reader.argument());
   }
 
   void action(SettingReader& reader, AttemptAction& action) {
@@ -101,14 +107,14 @@ class TaskCheck {
 
   void condition(SettingReader& reader, std::optional<PlanAction>& action) {
     if (reader.is_function()) {
-      action = context_.plan_functions.keep(context_.L, reader.argument());
+      action = keep(reader);
     } else if (auto command = reader.command()) {
       action = ShellCommand{std::move(*command)};
     }
   }
 
   void handler(SettingReader& reader, std::optional<PlanAction>& action) {
-    if (reader.function()) action = context_.plan_functions.keep(context_.L, reader.argument());
+    if (reader.function()) action = keep(reader);
   }
 
   const CheckContext& context_;

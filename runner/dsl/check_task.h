@@ -11,6 +11,7 @@
 #include "runner/dsl/plan_functions.h"
 #include "runner/dsl/problems.h"
 #include "runner/dsl/recording.h"
+#include "runner/dsl/shared_variables.h"
 #include "runner/lua/portable_codec.h"
 #include "runner/task/task.h"
 
@@ -24,7 +25,11 @@ struct CheckContext {
   Problems& problems;
   PlanFunctions& plan_functions;
   PortableMaker& portable;
+  SharedVariables& shared;
 };
+
+// The number of the plan VM among those that SharedVariables tells apart: tasks have theirs from 1.
+inline constexpr int kPlanVm = 0;
 
 struct CheckedTask {
   TaskSpec spec;  // its portable functions have no store yet: PortableMaker::finish() makes it

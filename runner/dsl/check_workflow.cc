@@ -55,7 +55,9 @@ class WorkflowCheck {
   }
 
   void handler(SettingReader& reader, std::optional<PlanFunction>& function) {
-    if (reader.function()) function = context_.plan_functions.keep(context_.L, reader.argument());
+    if (!reader.function()) return;
+    context_.shared.add(context_.L, reader.argument(), kPlanVm, reader.key() + " of " + subject(record_));
+    function = context_.plan_functions.keep(context_.L, reader.argument());
   }
 
   void config(SettingReader& reader) {

@@ -44,13 +44,15 @@ class Dsl::Impl {
 
   Result<Workflow> finish(lua_State* L, const std::string& file, const std::string& directory) {
     Problems problems;
+    take_imported_texts();
     const Place definitions{file, line_of_definitions(file)};
     if (auto closed = recording_.close(L); !closed) problems.add(definitions, closed.error().message);
     std::vector<Record> records = recording_.read(L);
     for (Record& record : records) put_definition(record, definitions);
     const Declarations declared = settle(std::move(records), sources_, problems);
     PortableMaker portable(vm_);
-    const CheckContext context{L, recording_, declared, problems, plan_functions_, portable};
+    SharedVariables shared(vm_);
+    const CheckContext context{L, recording_, declared, problems, plan_functions_, portable, shared};
 
     Workflow workflow;
     workflow.file = file;
@@ -70,6 +72,7 @@ class Dsl::Impl {
     }
     if (!problems.empty()) return problems.error([this](const Place& place) { return excerpt(place); });
 
+    for (std::string& warning : shared.warnings()) workflow.warnings.push_back(std::move(warning));
     const auto store = portable.finish();
     for (TaskSpec& task : workflow.tasks) {
       set_store(task.command, store);
@@ -87,6 +90,16 @@ class Dsl::Impl {
   }
 
  private:
+  // Files that the file required or imported may declare tasks too.
+  void take_imported_texts() {
+    for (const auto& chunk : vm_.texts()) {
+      if (!chunk->name.starts_with('@')) continue;
+      const std::string file = chunk->name.substr(1);
+      if (sources_.count(file) > 0) continue;
+      if (auto source = SourceText::read(file, chunk->text)) sources_.emplace(file, std::move(*source));
+    }
+  }
+
   [[nodiscard]] int line_of_definitions(const std::string& file) const {
     const auto source = sources_.find(file);
     return source == sources_.end() ? 0 : source->second.declared_at("TaskDefinitions", 0);

@@ -56,6 +56,8 @@ class SettingReader {
   bool function();
 
   [[nodiscard]] bool is_function() const;
+  // The setting's name as written.
+  [[nodiscard]] const std::string& key() const { return key_; }
   // Where the first argument stands on the stack.
   [[nodiscard]] int argument() const { return base_ + 1; }
 

@@ -25,7 +25,7 @@ using TimerId = std::uint64_t;  // 0 is never a timer
 class Executor {
  public:
   struct Options {
-    int workers = 0;           // CPU lane; 0: one per core
+    int workers = 0;            // CPU lane; 0: one per core
     int blocking_threads = 64;  // most threads of the blocking lane at once
   };
   struct Stats {

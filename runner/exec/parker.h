@@ -12,8 +12,10 @@
 // its push: it saw W's announcement. It woke nobody, so it saw somebody else searching, S. S had not
 // announced then, so S will look at every queue after J was pushed: either S takes J; or S takes
 // another job, and then, being the last searcher, looks for more work and wakes one for it; or it is
-// not the last one, and the same holds for that one. The counters change in the order that never
-// lets a worker look busy in between (idle +1, then searching -1; searching +1, then idle -1).
+// not the last one, and the same holds for that one. Or P saw nobody idle, as W had been woken by
+// another poster since: then W searches, and looks at every queue again before it sleeps. The counters change
+// in the order that never lets a worker look busy in between (idle +1, then searching -1; searching +1, then
+// idle -1).
 //
 // At most half the workers search at the same time: a search costs a core (Go's scheduler and Tokio
 // set the same bound).

@@ -41,7 +41,8 @@ class Reactor {
   // watch asks for 0 directions here and for the rest with set(). One watch per descriptor. Dropping the
   // last handle closes the watch.
   // kIo when the kernel cannot wait for this descriptor (regular files), or after stop.
-  virtual Result<std::shared_ptr<Watch>> watch(int fd, unsigned directions, UniqueFunction<void(unsigned)> ready) = 0;
+  virtual Result<std::shared_ptr<Watch>> watch(int fd, unsigned directions,
+                                               UniqueFunction<void(unsigned)> ready) = 0;
 
   // Runs `job` on the reactor thread; false once stopped.
   virtual bool post(Job job) = 0;

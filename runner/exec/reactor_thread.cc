@@ -271,9 +271,8 @@ void ReactorThread::WatchState::arm() {
 void ReactorThread::WatchState::wait_for(unsigned direction, asio::posix::stream_descriptor::wait_type type) {
   waiting_ |= direction;
   // A failed wait counts as ready: the caller's read or write then meets the same failure and says so.
-  descriptor_.async_wait(type, [self = shared_from_this(), direction](const std::error_code&) {
-    self->on_ready(direction);
-  });
+  descriptor_.async_wait(
+      type, [self = shared_from_this(), direction](const std::error_code&) { self->on_ready(direction); });
 }
 
 void ReactorThread::WatchState::on_ready(unsigned direction) {

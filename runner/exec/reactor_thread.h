@@ -22,7 +22,8 @@ class ReactorThread final : public Reactor {
   ReactorThread(const ReactorThread&) = delete;
   ReactorThread& operator=(const ReactorThread&) = delete;
 
-  Result<std::shared_ptr<Watch>> watch(int fd, unsigned directions, UniqueFunction<void(unsigned)> ready) override;
+  Result<std::shared_ptr<Watch>> watch(int fd, unsigned directions,
+                                       UniqueFunction<void(unsigned)> ready) override;
   bool post(Job job) override;
   bool post_at(TimePoint when, Job job) override;
   [[nodiscard]] bool on_thread() const override;

@@ -44,7 +44,7 @@ class Scheduler {
     const Clock* clock = nullptr;             // required; outlives the scheduler
   };
 
-  // Both outlive the scheduler. Sets the VM's interrupt hook and attachment.
+  // Both outlive the scheduler. Sets the VM's interrupt hook and attachment. Made before modules are installed.
   Scheduler(Vm& vm, Strand strand, Options options);
   // Destroying it drops what is suspended; wakers that come later do nothing.
   ~Scheduler();

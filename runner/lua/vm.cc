@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runner/base/check.h"
+#include "runner/base/log.h"
 #include "runner/lua/prelude.h"
 #include "runner/lua/stack.h"
 #include "runner/lua/value_codec.h"
@@ -167,7 +168,9 @@ void Vm::run_embedded(const char* name, std::string_view text, int nargs, int nr
   const auto chunk = chunks().compile_embedded(std::string("=[sloth] ") + name, text);
   push_prototype(state_, *chunk, static_cast<std::uint32_t>(chunk->prototypes.size()) - 1);
   lua_insert(state_, -1 - nargs);
-  lua_call(state_, nargs, nresults);
+  if (lua_pcall(state_, nargs, nresults, 0) == 0) return;
+  log_error("{}: {}", name, lua_tostring(state_, -1));
+  SLOTH_CHECK(!"our own Lua runs");
 }
 
 void Vm::push_prototype(lua_State* L, const CompiledChunk& chunk, std::uint32_t prototype) {

@@ -61,7 +61,7 @@ std::optional<ProcessRecord> parse_stat(pid_t pid, std::string_view text) {
   record.parent = static_cast<pid_t>(fields[4]);
   record.group = static_cast<pid_t>(fields[5]);
   record.start = fields[22];
-  record.has_environment = fields[51] != 0;
+  record.empty_environment = fields[50] != 0 && fields[50] == fields[51];
   const std::uint64_t threads = fields[20];
   record.living = (state != 'Z' && state != 'X') || threads > 1;
   return record;
@@ -152,8 +152,9 @@ Holds environment_holds(pid_t pid, std::string_view entry, std::string& buffer) 
   }
 
   if (size == 0) {
+    // Also what is read when the process begins a new program just now.
     const auto record = process_record(pid);
-    return record && record->living && record->has_environment ? Holds::kNo : Holds::kUnknown;
+    return record && record->empty_environment ? Holds::kNo : Holds::kUnknown;
   }
   const std::string_view text(buffer.data(), size);
   for (auto at = text.find(entry); at != std::string_view::npos; at = text.find(entry, at + 1)) {

@@ -37,8 +37,8 @@ struct ProcessRecord {
   std::uint64_t start = 0;
   // A zombie whose other threads still run counts as living.
   bool living = false;
-  // False while it is between two programs (in execve), and when it is not ours to look into.
-  bool has_environment = false;
+  // Started with no environment at all. False as well when that is not ours to see.
+  bool empty_environment = false;
 };
 // Nothing when it is gone.
 std::optional<ProcessRecord> process_record(pid_t pid);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "runner/os/descriptor.h"
 #include "runner/os/process_table.h"
@@ -31,6 +32,8 @@ constexpr std::chrono::milliseconds kRoundTime{20};
 // Looks that find nobody but are uncertain, before we believe them: on a busy machine, some process of
 // somebody else's ends during every look.
 constexpr int kUncertainLooks = 10;
+// How often, a millisecond apart, one asks again for the environment of a process that has none yet.
+constexpr int kEnvironmentLooks = 10;
 constexpr std::size_t kCommandBytes = 200;
 
 class TreeSearch {
@@ -60,14 +63,18 @@ class TreeSearch {
   // may wait for a process that holds its memory locked.
   void look_at_environments() {
     if (entry_.empty()) return;
+    std::vector<ProcessEntry> unknown;
     for (const ProcessEntry& process : entries_) {
-      if (is_exempt(process.pid) || is_member(process.pid) || is_known_stranger(process)) continue;
-      switch (environment_holds(process.pid, entry_, buffer_)) {
-        case Holds::kYes: add(process.pid); break;
-        case Holds::kNo: strangers_[process.pid] = process; break;
-        case Holds::kUnknown: certain_ = false; break;
+      if (!is_exempt(process.pid) && !is_member(process.pid) && !is_known_stranger(process)) {
+        judge(process, unknown);
       }
     }
+    // Between two programs a process has no environment for a moment.
+    for (int again = 0; again < kEnvironmentLooks && !unknown.empty(); ++again) {
+      ::poll(nullptr, 0, 1);
+      for (const ProcessEntry& process : std::exchange(unknown, {})) judge(process, unknown);
+    }
+    if (!unknown.empty()) certain_ = false;
     spread();
   }
 
@@ -113,6 +120,22 @@ class TreeSearch {
            known->second.session == process.session;
   }
 
+  void judge(const ProcessEntry& process, std::vector<ProcessEntry>& unknown) {
+    switch (environment_holds(process.pid, entry_, buffer_)) {
+      case Holds::kYes: add(process.pid); break;
+      case Holds::kNo: strangers_[process.pid] = process; break;
+      case Holds::kUnknown: {
+        const auto record = process_record(process.pid);
+        if (record && record->living) {
+          unknown.push_back(process);
+        } else if (!record || ended_.insert(process.pid).second) {
+          certain_ = false;
+        }
+        break;
+      }
+    }
+  }
+
   void add(pid_t pid) {
     if (is_exempt(pid) || is_member(pid)) return;
     const auto record = process_record(pid);
@@ -149,6 +172,8 @@ class TreeSearch {
   // outlives its parent is known by group and session, and a number in use there is not given anew.
   std::unordered_map<pid_t, std::uint64_t> members_;
   std::unordered_map<pid_t, ProcessEntry> strangers_;
+  // Zombies met before: what they left behind was listed in the looks since.
+  std::unordered_set<pid_t> ended_;
   std::string buffer_;
 };
 
@@ -185,10 +210,17 @@ void wait_for_ends(const std::vector<Descriptor>& processes, SteadyClock::time_p
 int signal_tree(pid_t group, std::string_view attempt, int signal) {
   TreeSearch search(group, attempt);
   search.look();
+  // Counted before the signal, which ends some of them at once.
+  std::vector<ProcessRecord> tree = search.living();
   const bool group_signalled = search.signal_group(signal);
   search.look_at_environments();
-  int count = 0;
   for (const ProcessRecord& record : search.living()) {
+    const auto same = [&](const ProcessRecord& other) { return other.pid == record.pid; };
+    if (std::none_of(tree.begin(), tree.end(), same)) tree.push_back(record);
+  }
+
+  int count = 0;
+  for (const ProcessRecord& record : tree) {
     bool reached = group_signalled && search.in_group(record);
     if (reached) {
       // It may have left for a session of its own before the group was signalled.

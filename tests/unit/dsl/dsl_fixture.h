@@ -27,6 +27,7 @@ class DslFixture {
     vm_->seal();
   }
 
+  [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] lua_State* state() const { return vm_->state(); }
   [[nodiscard]] Dsl& dsl() const { return *dsl_; }
 

@@ -46,7 +46,8 @@ void flush(Reactor& reactor) {
 pid_t spawn(std::vector<const char*> words) {
   words.push_back(nullptr);
   pid_t pid = 0;
-  REQUIRE(posix_spawn(&pid, words[0], nullptr, nullptr, const_cast<char* const*>(words.data()), environ) == 0);
+  REQUIRE(posix_spawn(&pid, words[0], nullptr, nullptr, const_cast<char* const*>(words.data()), environ) ==
+          0);
   return pid;
 }
 

@@ -57,7 +57,8 @@ TEST_CASE("workers take the interrupt signal, other threads take none of ours, a
     CHECK(blocks(mask, SIGPROF));
   }
   for (const sigset_t& mask : {worker, blocking, reactor}) {
-    for (const int ours : {SIGINT, SIGTERM, SIGCHLD, SIGPIPE, SIGUSR1, SIGALRM, SIGRTMIN}) CHECK(blocks(mask, ours));
+    for (const int ours : {SIGINT, SIGTERM, SIGCHLD, SIGPIPE, SIGUSR1, SIGALRM, SIGRTMIN})
+      CHECK(blocks(mask, ours));
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) CHECK_FALSE(blocks(mask, fault));
   }
   for (const int signal : {SIGINT, SIGURG, SIGPROF, SIGCHLD}) {

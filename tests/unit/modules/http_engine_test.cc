@@ -50,7 +50,7 @@ struct EngineFixture {
     const auto deadline = std::chrono::steady_clock::now() + kLong;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     return true;
   }

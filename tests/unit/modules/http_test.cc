@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include "modules/json.h"
 #include "modules/log.h"
@@ -221,7 +222,7 @@ TEST_CASE("http: cancelling a task ends its transfer") {
   const auto ran = http.run("http.get('$/hang')", std::chrono::milliseconds(100));
   CHECK(ran.outcome.kind == RootOutcome::Kind::kTimedOut);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (http.server.open() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  while (http.server.open() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(http.server.open() == 0);
 }
 
