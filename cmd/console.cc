@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "cmd/terminal_text.h"
@@ -111,10 +112,7 @@ void Console::show_output(const std::string& task, const TaskOutput& output) {
 
 void Console::line_of(const std::string& task, View& view, std::string_view text) {
   if (text.ends_with('\r')) text.remove_suffix(1);
-  if (!task.empty()) {
-    if (view.tail.size() == kTailLines) view.tail.pop_front();
-    view.tail.emplace_back(text.substr(0, kLongestTailLine));
-  }
+  if (!task.empty()) keep(view, text);
   if (options_.quiet || options_.mode == ConsoleOptions::Mode::kStream) return;
   std::string line = task.empty() ? "" : painted(kDim, "[" + task + "]") + " ";
   line += options_.to_terminal ? terminal_text(text) : std::string(text);
@@ -132,15 +130,24 @@ void Console::show_log(const std::string& task, const TaskLog& log) {
     case Severity::kWarn: mark = painted(kYellow, "warning:") + " "; break;
     case Severity::kError: mark = painted(kRed, "error:") + " "; break;
   }
-  std::string text = log.text + fields_text(log.fields);
-  if (!task.empty()) {
-    View& view = views_[task];
-    if (view.tail.size() == kTailLines) view.tail.pop_front();
-    view.tail.push_back(text.substr(0, kLongestTailLine));
+  std::string text = log.text;
+  while (text.ends_with('\n')) text.pop_back();
+  text += fields_text(log.fields);
+  const bool hidden = options_.quiet && log.severity != Severity::kError;
+  const std::string prefix = task.empty() ? "" : painted(kDim, "[" + task + "]") + " ";
+  for (std::string_view rest = text; !rest.empty() || !mark.empty();) {
+    const auto end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    if (!task.empty()) keep(views_[task], line);
+    if (!hidden) say(prefix + mark + (options_.to_terminal ? terminal_text(line) : std::string(line)));
+    mark.clear();
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
   }
-  if (options_.quiet && log.severity != Severity::kError) return;
-  if (options_.to_terminal) text = terminal_text(text);
-  say((task.empty() ? "" : painted(kDim, "[" + task + "]") + " ") + mark + text);
+}
+
+void Console::keep(View& view, std::string_view line) {
+  if (view.tail.size() == kTailLines) view.tail.pop_front();
+  view.tail.emplace_back(line.substr(0, kLongestTailLine));
 }
 
 void Console::end_lines(const std::string& task) {
@@ -176,18 +183,16 @@ void Console::show_end(const std::string& task, const Outcome& outcome) {
   say(line);
 }
 
-void Console::summarize(const RunReport& report, const std::function<std::string(const std::string&)>& excerpt) {
-  // Asked for outside the lock: they come from another thread.
-  std::map<std::string, std::string> excerpts;
-  for (const auto& [task, outcome] : report.outcomes) {
-    if (outcome.fails_run() && !outcome.place.empty()) excerpts.emplace(outcome.place, excerpt(outcome.place));
-  }
-  MutexLock lock(mutex_);
+void Console::summarize(const RunReport& report, const Locate& locate) {
   const RunReport::Counts counts = report.counts();
+  std::vector<std::tuple<const std::string*, const Outcome*, Location>> failures;
   for (const auto& [task, outcome] : report.outcomes) {
     if (!outcome.fails_run() || (outcome.kind == OutcomeKind::kCancelled && outcome.attempts == 0)) continue;
-    show_failure(task, outcome, [&](const std::string& place) { return excerpts[place]; });
+    // Outside the lock: the source line comes from another thread.
+    failures.emplace_back(&task, &outcome, locate(task, outcome));
   }
+  MutexLock lock(mutex_);
+  for (const auto& [task, outcome, location] : failures) show_failure(*task, *outcome, location);
   for (const std::string& error : report.handler_errors) {
     say("");
     say(painted(kRed, "error:") + " " + error);
@@ -213,8 +218,7 @@ void Console::summarize(const RunReport& report, const std::function<std::string
   say(painted(bad ? kRed : kGreen, line));
 }
 
-void Console::show_failure(const std::string& task, const Outcome& outcome,
-                           const std::function<std::string(const std::string&)>& excerpt) {
+void Console::show_failure(const std::string& task, const Outcome& outcome, const Location& location) {
   say("");
   std::string title = fmt::format("{} {}", task, outcome.kind == OutcomeKind::kFailed
                                                      ? "failed"
@@ -223,10 +227,7 @@ void Console::show_failure(const std::string& task, const Outcome& outcome,
   if (outcome.attempts > 1) title += fmt::format(" ({} attempts)", outcome.attempts);
   std::string text = painted(kRed, "✗") + " " + painted(kBold, title) + "\n";
   text += indented(outcome.message, "  ");
-  if (!outcome.place.empty()) {
-    text += "  at " + outcome.place + "\n";
-    text += indented(excerpt(outcome.place), "  ");
-  }
+  if (!location.place.empty()) text += "  at " + location.place + "\n" + indented(location.excerpt, "  ");
   if (!outcome.traceback.empty()) text += painted(kDim, "  called from") + "\n" + indented(outcome.traceback, "    ");
   const auto tail = tails_.find(task);
   if (tail != tails_.end() && !tail->second.empty()) {

@@ -41,9 +41,14 @@ class Console final : public EventSink {
 
   void on_event(const Event& event) override EXCLUDES(mutex_);
 
-  // The failures, what was skipped and why, the counts. `excerpt` gives the source line of a place, or "".
-  void summarize(const RunReport& report, const std::function<std::string(const std::string&)>& excerpt)
-      EXCLUDES(mutex_);
+  // Where a failure is to be looked at: "tasks.lua:12" and "  12 | text"; either may be "".
+  struct Location {
+    std::string place;
+    std::string excerpt;
+  };
+  using Locate = std::function<Location(const std::string& task, const Outcome& outcome)>;
+  // The failures, what was skipped and why, the counts.
+  void summarize(const RunReport& report, const Locate& locate) EXCLUDES(mutex_);
 
   // Tasks that have started and not ended.
   std::vector<std::string> running() EXCLUDES(mutex_);
@@ -58,8 +63,8 @@ class Console final : public EventSink {
   void show_output(const std::string& task, const TaskOutput& output) REQUIRES(mutex_);
   void show_log(const std::string& task, const TaskLog& log) REQUIRES(mutex_);
   void show_end(const std::string& task, const Outcome& outcome) REQUIRES(mutex_);
-  void show_failure(const std::string& task, const Outcome& outcome,
-                    const std::function<std::string(const std::string&)>& excerpt) REQUIRES(mutex_);
+  void show_failure(const std::string& task, const Outcome& outcome, const Location& location) REQUIRES(mutex_);
+  void keep(View& view, std::string_view line) REQUIRES(mutex_);
   void line_of(const std::string& task, View& view, std::string_view text) REQUIRES(mutex_);
   void end_lines(const std::string& task) REQUIRES(mutex_);
   // The console's own line; a line end is added.

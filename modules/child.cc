@@ -45,7 +45,8 @@ ChildProcess::ChildProcess(Executor& executor, Options options, const Child& chi
       options_(std::move(options)),
       child_(child),
       started_(now()),
-      streams_{{OutputStream::kStdout, child.stdout_fd, nullptr}, {OutputStream::kStderr, child.stderr_fd, nullptr}} {}
+      streams_{{OutputStream::kStdout, child.stdout_fd, nullptr},
+               {OutputStream::kStderr, child.stderr_fd, nullptr}} {}
 
 // Before finish() only when the executor stops under a running child.
 ChildProcess::~ChildProcess() {
@@ -89,12 +90,14 @@ void ChildProcess::begin() {
   if (watched) exit_watch_ = *exit_watch;
   for (Stream& stream : streams_) {
     if (stream.fd < 0) continue;
-    auto watch = reactor_.watch(stream.fd, Reactor::kReadable, [self, &stream](unsigned) { self->read_from(stream); });
+    auto watch =
+        reactor_.watch(stream.fd, Reactor::kReadable, [self, &stream](unsigned) { self->read_from(stream); });
     watched = watched && watch.ok();
     if (watch) stream.watch = *watch;
   }
   if (child_.stdin_fd >= 0) {
-    auto watch = reactor_.watch(child_.stdin_fd, Reactor::kWritable, [self](unsigned) { self->write_input(); });
+    auto watch =
+        reactor_.watch(child_.stdin_fd, Reactor::kWritable, [self](unsigned) { self->write_input(); });
     watched = watched && watch.ok();
     if (watch) input_watch_ = *watch;
   }
@@ -217,7 +220,8 @@ void ChildProcess::tree_checked(bool killed, std::vector<ProcessInfo> left) {
     end_.survivors = std::move(left);
     on_reactor(&ChildProcess::finish, kLastWait);
   } else {
-    on_reactor(&ChildProcess::check_tree, std::min(check_again_, std::max(kill_at_ - now(), Duration::zero())));
+    on_reactor(&ChildProcess::check_tree,
+               std::min(check_again_, std::max(kill_at_ - now(), Duration::zero())));
     check_again_ = std::min(check_again_ * 2, kSlowestLook);
   }
 }

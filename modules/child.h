@@ -2,9 +2,9 @@
 // without a thread of its own.
 //
 // Thread-safe. It ends when the process has exited and its pipes are at their end. A survivor that holds a
-// pipe (a daemon) is waited for `linger`, then the pipe is closed and the survivor left alone and named. After
-// a timeout or end_tree() the whole tree gets SIGTERM, then SIGKILL when the grace is over, and `done` comes
-// when no process of it is left. Dropping an executor that still runs children kills them.
+// pipe (a daemon) is waited for `linger`, then the pipe is closed and the survivor left alone and named.
+// After a timeout or end_tree() the whole tree gets SIGTERM, then SIGKILL when the grace is over, and `done`
+// comes when no process of it is left. Dropping an executor that still runs children kills them.
 //
 //   auto child = ChildProcess::start(executor, {.spawn = {...}, .output = ..., .done = ...});
 //   if (!child) return child.error();
@@ -32,20 +32,21 @@ class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
   struct End {
     ExitStatus status;
     bool timed_out = false;
-    bool cancelled = false;               // end_tree() was what ended it
+    bool cancelled = false;  // end_tree() was what ended it
     Duration took{};
-    std::vector<ProcessInfo> survivors;   // processes of its tree that still run: daemons, or what may not be killed
+    std::vector<ProcessInfo>
+        survivors;  // processes of its tree that still run: daemons, or what may not be killed
   };
 
   struct Options {
     // `attempt` must be this child's alone ("<attempt>/<part>"): by it the tree is found.
     SpawnOptions spawn;
-    std::string input;  // written to stdin, which is then closed; REQUIRES spawn.pipe_stdin when not empty
-    Duration timeout{};                                  // zero: none
-    Duration grace = std::chrono::seconds(10);           // between SIGTERM and SIGKILL after the timeout
+    std::string input;   // written to stdin, which is then closed; REQUIRES spawn.pipe_stdin when not empty
+    Duration timeout{};  // zero: none
+    Duration grace = std::chrono::seconds(10);  // between SIGTERM and SIGKILL after the timeout
     Duration linger = std::chrono::seconds(2);
-    // On the reactor's thread: bytes as they were read, in order per stream; must be quick. False: no more until
-    // resume(), so that the child waits once its pipes are full.
+    // On the reactor's thread: bytes as they were read, in order per stream; must be quick. False: no more
+    // until resume(), so that the child waits once its pipes are full.
     UniqueFunction<bool(OutputStream, std::string_view)> output;
     // On the reactor's thread, once, after the last output.
     UniqueFunction<void(End)> done;

@@ -8,14 +8,15 @@ namespace {
 
 // Reserved words and built-ins of POSIX sh, dash and bash, sorted.
 constexpr std::array<std::string_view, 79> kShellWords = {
-    ".", ":", "alias", "bg", "bind", "break", "builtin", "caller", "case", "cd", "chdir", "command",
-    "compgen", "complete", "compopt", "continue", "coproc", "declare", "dirs", "disown", "do", "done",
-    "echo", "elif", "else", "enable", "esac", "eval", "exec", "exit", "export", "false", "fc", "fg",
-    "fi", "for", "function", "getopts", "hash", "help", "history", "if", "in", "jobs", "kill", "let",
-    "local", "logout", "mapfile", "newgrp", "popd", "printf", "pushd", "pwd", "read", "readarray",
-    "readonly", "return", "select", "set", "shift", "shopt", "source", "suspend", "test", "then", "time",
-    "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "until", "wait",
-    "while"};
+    ".",        ":",         "alias",    "bg",      "bind",     "break",   "builtin",  "caller", "case",
+    "cd",       "chdir",     "command",  "compgen", "complete", "compopt", "continue", "coproc", "declare",
+    "dirs",     "disown",    "do",       "done",    "echo",     "elif",    "else",     "enable", "esac",
+    "eval",     "exec",      "exit",     "export",  "false",    "fc",      "fg",       "fi",     "for",
+    "function", "getopts",   "hash",     "help",    "history",  "if",      "in",       "jobs",   "kill",
+    "let",      "local",     "logout",   "mapfile", "newgrp",   "popd",    "printf",   "pushd",  "pwd",
+    "read",     "readarray", "readonly", "return",  "select",   "set",     "shift",    "shopt",  "source",
+    "suspend",  "test",      "then",     "time",    "times",    "trap",    "true",     "type",   "typeset",
+    "ulimit",   "umask",     "unalias",  "unset",   "until",    "wait",    "while"};
 
 constexpr std::string_view kBlanks = " \t\n";
 

@@ -37,7 +37,8 @@ std::optional<Duration> duration_field(lua_State* L, int options, const char* na
   Result<Duration> duration = Error{};
   if (type == LUA_TNUMBER) {
     const double seconds = lua_tonumber(L, -1);
-    duration = zero_allowed && seconds == 0 ? Result<Duration>(Duration::zero()) : duration_from_seconds(seconds);
+    duration =
+        zero_allowed && seconds == 0 ? Result<Duration>(Duration::zero()) : duration_from_seconds(seconds);
   } else if (type == LUA_TSTRING) {
     duration = parse_duration(lua_tostring(L, -1));
   }
@@ -52,7 +53,8 @@ std::optional<Duration> duration_field(lua_State* L, int options, const char* na
 }
 
 void set(Environment& environment, const std::string& name, std::string value) {
-  const auto known = std::find_if(environment.begin(), environment.end(), [&](const auto& e) { return e.first == name; });
+  const auto known =
+      std::find_if(environment.begin(), environment.end(), [&](const auto& e) { return e.first == name; });
   if (known != environment.end()) {
     known->second = std::move(value);
   } else {
@@ -86,8 +88,10 @@ void apply_environment(lua_State* L, int options, Environment& environment) {
       } else if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
         std::erase_if(environment, [&](const auto& entry) { return entry.first == name; });
       } else {
-        raise(L, fmt::format("bad option \"env\" (the value of \"{}\" is a {}; give a string, or false to take it away)",
-                             name, lua_typename(L, type)));
+        raise(L,
+              fmt::format(
+                  "bad option \"env\" (the value of \"{}\" is a {}; give a string, or false to take it away)",
+                  name, lua_typename(L, type)));
       }
     }
   }
@@ -101,12 +105,14 @@ std::vector<std::string> check_arguments(lua_State* L, int arg, const char* call
   for (lua_pushnil(L); lua_next(L, arg) != 0; lua_pop(L, 1)) ++entries;
   if (count == 0 || entries != count) {
     bad_command(L, arg, call,
-                count == 0 && entries == 0 ? "the list of arguments is empty" : "a list of arguments without holes expected");
+                count == 0 && entries == 0 ? "the list of arguments is empty"
+                                           : "a list of arguments without holes expected");
   }
   for (int i = 1; i <= count; ++i) {
     lua_rawgeti(L, arg, i);
     if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER) {
-      bad_command(L, arg, call, fmt::format("entry {} of the list is a {}, not a string", i, luaL_typename(L, -1)));
+      bad_command(L, arg, call,
+                  fmt::format("entry {} of the list is a {}, not a string", i, luaL_typename(L, -1)));
     }
     argv.push_back(text_at(L, -1));
     lua_pop(L, 1);
@@ -185,9 +191,12 @@ void forget(lua_State* main, Handle* handle) {
 
 CommandRequest check_command(lua_State* L, int arg, const char* call, bool always_shell) {
   if (!lua_isnoneornil(L, arg + 1) && !lua_istable(L, arg + 1)) {
-    bad_command(L, arg + 1, call, fmt::format("table of options expected, got {}", luaL_typename(L, arg + 1)));
+    bad_command(L, arg + 1, call,
+                fmt::format("table of options expected, got {}", luaL_typename(L, arg + 1)));
   }
-  check_options(L, arg + 1, {"workdir", "env", "stdin", "timeout", "grace", "stream", "check", "combine", "shell", "max_output"});
+  check_options(
+      L, arg + 1,
+      {"workdir", "env", "stdin", "timeout", "grace", "stream", "check", "combine", "shell", "max_output"});
 
   const Host& host = Vm::of(L).host();
   CommandRequest request;
@@ -209,12 +218,14 @@ CommandRequest check_command(lua_State* L, int arg, const char* call, bool alway
     return request;
   }
   if (lua_type(L, arg) != LUA_TSTRING) {
-    bad_command(L, arg, call, fmt::format("{} expected, got {}", always_shell ? "string" : "string or list of arguments",
-                                          luaL_typename(L, arg)));
+    bad_command(L, arg, call,
+                fmt::format("{} expected, got {}", always_shell ? "string" : "string or list of arguments",
+                            luaL_typename(L, arg)));
   }
   const std::string text = text_at(L, arg);
   request.options.shown = shown(text);
-  auto words = always_shell || shell || shell_may_differ(spawn.environment) ? std::nullopt : simple_command(text);
+  auto words =
+      always_shell || shell || shell_may_differ(spawn.environment) ? std::nullopt : simple_command(text);
   if (words) {
     spawn.argv = std::move(*words);
     request.fallback_shell = kShell;
@@ -236,14 +247,17 @@ Result<std::shared_ptr<RunningCommand>> start_command(lua_State* L, CommandReque
   return started;
 }
 
-void push_command(lua_State* L, std::shared_ptr<RunningCommand> command) { new_handle(L) = std::move(command); }
+void push_command(lua_State* L, std::shared_ptr<RunningCommand> command) {
+  new_handle(L) = std::move(command);
+}
 
 std::shared_ptr<RunningCommand> command_at(lua_State* L, int arg) {
   return *static_cast<Handle*>(luaL_checkudata(L, arg, kHandle));
 }
 
 int run_command(lua_State* L, const char* call, CommandRequest request, AtFinish at_finish) {
-  // The registry holds it while the goroutine waits: when the VM closes meanwhile, its collection ends the child.
+  // The registry holds it while the goroutine waits: when the VM closes meanwhile, its collection ends the
+  // child.
   Handle* const handle = &new_handle(L);
   lua_pushlightuserdata(L, handle);
   lua_insert(L, -2);
@@ -257,7 +271,8 @@ int run_command(lua_State* L, const char* call, CommandRequest request, AtFinish
         if (!command) {
           forget(main, handle);
           const Code code = command.error().code;
-          if (code == Code::kInvalid || code == Code::kUnavailable) return waker.fail(command.error().message);
+          if (code == Code::kInvalid || code == Code::kUnavailable)
+            return waker.fail(command.error().message);
           return at_finish(waker, not_started(command.error()));
         }
         *handle = *started = *command;
@@ -291,7 +306,8 @@ int exit_code_of(const RunningCommand::Finish& finish) {
 
 std::string reason_of(const RunningCommand::Finish& finish) {
   if (finish.end.timed_out) return fmt::format("timed out after {}", format_duration(finish.end.took));
-  if (finish.end.status.signal != 0) return fmt::format("killed by {}", signal_name(finish.end.status.signal));
+  if (finish.end.status.signal != 0)
+    return fmt::format("killed by {}", signal_name(finish.end.status.signal));
   return fmt::format("exit code {}", finish.end.status.code);
 }
 

@@ -25,12 +25,12 @@ struct CommandRequest {
 // directory and SLOTH_ATTEMPT are those of the VM's host.
 CommandRequest check_command(lua_State* L, int arg, const char* call, bool always_shell);
 
-// Starts it. kNotFound and its kin are for the caller to report as a shell would (not_started()); kInvalid and
-// kUnavailable are for it to raise.
+// Starts it. kNotFound and its kin are for the caller to report as a shell would (not_started()); kInvalid
+// and kUnavailable are for it to raise.
 Result<std::shared_ptr<RunningCommand>> start_command(lua_State* L, CommandRequest request);
 
-// For a native that waits: starts the command, and when it is over hands waker and finish to `at_finish`. What is
-// wrong use fails the waker. Ends the command when the goroutine is cancelled or the VM closes.
+// For a native that waits: starts the command, and when it is over hands waker and finish to `at_finish`.
+// What is wrong use fails the waker. Ends the command when the goroutine is cancelled or the VM closes.
 using AtFinish = UniqueFunction<void(const Waker& waker, RunningCommand::Finish finish)>;
 int run_command(lua_State* L, const char* call, CommandRequest request, AtFinish at_finish);
 

@@ -66,8 +66,8 @@ int env_all(lua_State* L) {
   return 1;
 }
 
-// ${NAME} and ${NAME:-default}; $$ is a dollar. A variable that is not set and has no default raises, for a path
-// with a hole in it is worse than an error.
+// ${NAME} and ${NAME:-default}; $$ is a dollar. A variable that is not set and has no default raises, for a
+// path with a hole in it is worse than an error.
 int env_expand(lua_State* L) {
   const std::string_view text = check_string(L, 1);
   std::string result;
@@ -105,9 +105,10 @@ int env_expand(lua_State* L) {
 
 int env_refuse(lua_State* L) {
   const std::string name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "NAME";
-  raise(L, fmt::format("the environment of a task cannot be changed while it runs: set {} in the task's own env, or "
-                       "for one command with exec.run(cmd, {{ env = {{ {} = ... }} }})",
-                       name, name));
+  raise(L, fmt::format(
+               "the environment of a task cannot be changed while it runs: set {} in the task's own env, or "
+               "for one command with exec.run(cmd, {{ env = {{ {} = ... }} }})",
+               name, name));
 }
 
 }  // namespace

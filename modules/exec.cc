@@ -72,14 +72,15 @@ int push_result(lua_State* L, const RunningCommand::Finish& finish) {
 
 std::string failure_of(const std::string& command, const RunningCommand::Finish& finish) {
   const std::string_view said = last_line(finish.err);
-  return fmt::format("command failed ({}): {}{}{}", reason_of(finish), command, said.empty() ? "" : ": ", said);
+  return fmt::format("command failed ({}): {}{}{}", reason_of(finish), command, said.empty() ? "" : ": ",
+                     said);
 }
 
 int run(lua_State* L, const char* call, bool always_shell) {
   CommandRequest request = check_command(L, 1, call, always_shell);
   Host& host = Vm::of(L).host();
-  auto at_finish = [&host, stream = request.options.stream, check = request.check, shown = request.options.shown](
-                       const Waker& waker, RunningCommand::Finish finish) {
+  auto at_finish = [&host, stream = request.options.stream, check = request.check,
+                    shown = request.options.shown](const Waker& waker, RunningCommand::Finish finish) {
     if (finish.not_started && stream) host.write(OutputStream::kStderr, finish.err);
     if (check && !succeeded(finish)) return waker.fail(failure_of(shown, finish));
     const auto result = std::make_shared<RunningCommand::Finish>(std::move(finish));

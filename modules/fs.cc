@@ -60,7 +60,9 @@ Push give_failure(std::string message) {
   return [message = std::move(message)](lua_State* L) { return fail(L, message); };
 }
 
-Push give(const Result<void>& result) { return result ? give(Value(true)) : give_failure(result.error().message); }
+Push give(const Result<void>& result) {
+  return result ? give(Value(true)) : give_failure(result.error().message);
+}
 
 Push give(Result<std::string> result) {
   return result ? give(Value(std::move(*result))) : give_failure(result.error().message);
@@ -87,7 +89,8 @@ int fs_read(lua_State* L) {
   auto path = check_path(L, 1, "read");
   double limit = kReadLimit;
   if (!lua_isnoneornil(L, 2)) {
-    if (!lua_istable(L, 2)) raise(L, fmt::format("bad argument #2 to 'fs.read' (table expected, got {})", luaL_typename(L, 2)));
+    if (!lua_istable(L, 2))
+      raise(L, fmt::format("bad argument #2 to 'fs.read' (table expected, got {})", luaL_typename(L, 2)));
     check_options(L, 2, {"limit"});
     limit = number_field(L, 2, "limit").value_or(limit);
     if (!(limit >= 0 && limit <= 1e15)) raise(L, "bad option \"limit\" (a number of bytes expected)");
@@ -100,7 +103,8 @@ int fs_read(lua_State* L) {
 int fs_write(lua_State* L) {
   auto path = check_path(L, 1, "write");
   auto data = check_text(L, 2, "write");
-  return on_lane(L, "fs.write", [path = std::move(path), data = std::move(data)] { return give(write_file(path, data)); });
+  return on_lane(L, "fs.write",
+                 [path = std::move(path), data = std::move(data)] { return give(write_file(path, data)); });
 }
 
 int fs_append(lua_State* L) {
@@ -155,20 +159,23 @@ int fs_ls(lua_State* L) {
 int fs_glob(lua_State* L) {
   auto pattern = check_text(L, 1, "glob");
   auto base = opt_path(L, 2, "glob");
-  return on_lane(L, "fs.glob",
-                 [pattern = std::move(pattern), base = std::move(base)] { return give(glob(pattern, base)); });
+  return on_lane(L, "fs.glob", [pattern = std::move(pattern), base = std::move(base)] {
+    return give(glob(pattern, base));
+  });
 }
 
 int fs_copy(lua_State* L) {
   auto from = check_path(L, 1, "copy");
   auto to = check_path(L, 2, "copy");
-  return on_lane(L, "fs.copy", [from = std::move(from), to = std::move(to)] { return give(copy_file(from, to)); });
+  return on_lane(L, "fs.copy",
+                 [from = std::move(from), to = std::move(to)] { return give(copy_file(from, to)); });
 }
 
 int fs_move(lua_State* L) {
   auto from = check_path(L, 1, "move");
   auto to = check_path(L, 2, "move");
-  return on_lane(L, "fs.move", [from = std::move(from), to = std::move(to)] { return give(rename_path(from, to)); });
+  return on_lane(L, "fs.move",
+                 [from = std::move(from), to = std::move(to)] { return give(rename_path(from, to)); });
 }
 
 int fs_size(lua_State* L) {
@@ -203,9 +210,12 @@ int fs_stat(lua_State* L) {
 
 // 755 written as a number means octal to everybody who writes it.
 mode_t check_mode(lua_State* L, int arg) {
-  const std::string text = lua_type(L, arg) == LUA_TNUMBER ? number_text(lua_tonumber(L, arg)) : check_text(L, arg, "chmod");
+  const std::string text =
+      lua_type(L, arg) == LUA_TNUMBER ? number_text(lua_tonumber(L, arg)) : check_text(L, arg, "chmod");
   if (text.empty() || text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos) {
-    raise(L, fmt::format("bad argument #{} to 'fs.chmod' (octal permissions such as \"644\" expected, got \"{}\")", arg, text));
+    raise(L, fmt::format(
+                 "bad argument #{} to 'fs.chmod' (octal permissions such as \"644\" expected, got \"{}\")",
+                 arg, text));
   }
   return static_cast<mode_t>(std::stoul(text, nullptr, 8));
 }
@@ -238,7 +248,8 @@ int fs_tmpname(lua_State* L) {
   return on_lane(L, "fs.tmpname", [prefix = std::move(prefix)] {
     auto path = make_temp_directory(prefix);
     if (path) {
-      if (auto removed = remove_path(*path, false); !removed) return give(Result<std::string>(removed.error()));
+      if (auto removed = remove_path(*path, false); !removed)
+        return give(Result<std::string>(removed.error()));
     }
     return give(std::move(path));
   });

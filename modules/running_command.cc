@@ -151,12 +151,14 @@ void RunningCommand::warn_of_survivors() {
   }
   if (survivors.size() > kShown) names += fmt::format(" and {} more", survivors.size() - kShown);
   const bool left_alone = !finish_.end.timed_out && !finish_.end.cancelled;
-  host_->log(Severity::kWarn,
-             left_alone ? fmt::format("\"{}\" ended but left processes that hold its output: {}; they run on, and what "
-                                      "they write is not read any more",
-                                      options_.shown, names)
-                        : fmt::format("\"{}\" could not be ended completely; still running: {}", options_.shown, names),
-             Value());
+  host_->log(
+      Severity::kWarn,
+      left_alone
+          ? fmt::format("\"{}\" ended but left processes that hold its output: {}; they run on, and what "
+                        "they write is not read any more",
+                        options_.shown, names)
+          : fmt::format("\"{}\" could not be ended completely; still running: {}", options_.shown, names),
+      Value());
 }
 
 }  // namespace sloth

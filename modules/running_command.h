@@ -1,9 +1,9 @@
 // RunningCommand: a child process as the goroutines of one VM see it: its output goes to the task or to a
 // reader, its end wakes who waits for it.
 //
-// Strand-confined: call only on its strand. Kept alive by its process; the VM side lets go with abandon(), after
-// which the process tree is ended and nothing of the VM is touched any more. Output that nobody takes stops the
-// child (about 1 MiB is held); what is captured is cut at a limit.
+// Strand-confined: call only on its strand. Kept alive by its process; the VM side lets go with abandon(),
+// after which the process tree is ended and nothing of the VM is touched any more. Output that nobody takes
+// stops the child (about 1 MiB is held); what is captured is cut at a limit.
 #pragma once
 
 #include <memory>
@@ -23,16 +23,16 @@ namespace sloth {
 class RunningCommand : public std::enable_shared_from_this<RunningCommand> {
  public:
   struct Options {
-    std::string shown;        // the command for messages
+    std::string shown;  // the command for messages
     SpawnOptions spawn;
     std::string input;
     Duration timeout{};
     Duration grace = std::chrono::seconds(10);        // after the timeout
     Duration cancel_grace = std::chrono::seconds(2);  // after cancel()
-    bool stream = true;       // output goes to the task as it comes
-    bool capture = true;      // output is kept for the result
-    bool pull = false;        // stdout goes to pull() instead of the task
-    std::size_t capture_limit = 64u << 20;  // bytes per stream
+    bool stream = true;                               // output goes to the task as it comes
+    bool capture = true;                              // output is kept for the result
+    bool pull = false;                                // stdout goes to pull() instead of the task
+    std::size_t capture_limit = 64u << 20;            // bytes per stream
   };
 
   struct Finish {

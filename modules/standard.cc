@@ -77,10 +77,11 @@ int execute(lua_State* L) {
   CommandRequest request = check_command(L, 1, "os.execute", false);
   request.options.capture = false;
   Host& host = Vm::of(L).host();
-  return run_command(L, "os.execute", std::move(request), [&host](const Waker& waker, const RunningCommand::Finish& finish) {
-    if (finish.not_started) host.write(OutputStream::kStderr, finish.err);
-    waker.resolve(Value::List{exit_code_of(finish)});
-  });
+  return run_command(L, "os.execute", std::move(request),
+                     [&host](const Waker& waker, const RunningCommand::Finish& finish) {
+                       if (finish.not_started) host.write(OutputStream::kStderr, finish.err);
+                       waker.resolve(Value::List{exit_code_of(finish)});
+                     });
 }
 
 // A command whose stdout is read piece by piece. A failed start reads as no output and its code.
@@ -97,7 +98,8 @@ int popen_read(lua_State* L) {
 int popen_pull(lua_State* L) {
   const auto command = command_at(L, 1);
   return Scheduler::of(L).suspend(
-      L, "io.popen read", [&](Waker waker) { command->pull(std::move(waker)); }, [command] { command->cancel(); });
+      L, "io.popen read", [&](Waker waker) { command->pull(std::move(waker)); },
+      [command] { command->cancel(); });
 }
 
 Value::List ending(const RunningCommand::Finish& finish) {
@@ -122,10 +124,11 @@ int popen_feed(lua_State* L) {
   CommandRequest request = check_command(L, 1, "io.popen", false);
   request.options.capture = false;
   Host& host = Vm::of(L).host();
-  return run_command(L, "io.popen close", std::move(request), [&host](const Waker& waker, const RunningCommand::Finish& finish) {
-    if (finish.not_started) host.write(OutputStream::kStderr, finish.err);
-    waker.resolve(ending(finish));
-  });
+  return run_command(L, "io.popen close", std::move(request),
+                     [&host](const Waker& waker, const RunningCommand::Finish& finish) {
+                       if (finish.not_started) host.write(OutputStream::kStderr, finish.err);
+                       waker.resolve(ending(finish));
+                     });
 }
 
 }  // namespace

@@ -260,7 +260,12 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
              [&promise](RunReport report) { promise.set_value(std::move(report)); });
   const RunReport report = promise.get_future().get();
   if (!json) {
-    console.summarize(report, [&](const std::string& place) { return loaded->plan_vm->excerpt(place); });
+    console.summarize(report, [&](const std::string& task, const Outcome& outcome) {
+      // Without a place of its own (a shell command): where the task is declared.
+      std::string place = outcome.place.empty() ? workflow.find(task)->place.text() : outcome.place;
+      std::string excerpt = loaded->plan_vm->excerpt(place);
+      return Console::Location{std::move(place), std::move(excerpt)};
+    });
   }
   if (auto closed = recorder->close(report.exit_code()); !closed) {
     log_warn("this run is not fully recorded: {}", closed.error().message);

@@ -93,7 +93,6 @@ void LuaAttempt::open_vm() {
     emit(TaskLog{severity, std::string(text), fields});
   };
   vm_ = Vm::open({.host = &host_, .chunks = options_.chunks, .interrupter = options_.interrupter});
-  scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, Scheduler::Options{.clock = options_.clock});
   // Before the modules: `goroutine` asks for it when it is installed.
   scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, Scheduler::Options{.clock = options_.clock});
   for (const Module& module : *options_.modules) vm_->install(module);

@@ -39,7 +39,6 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
 
   void open() {
     vm_ = Vm::open({.host = &host_, .chunks = options_.chunks, .interrupter = options_.interrupter});
-    scheduler_ = std::make_unique<Scheduler>(*vm_, strand, Scheduler::Options{.clock = options_.clock});
     // Before the modules: `goroutine` asks for it when it is installed.
     scheduler_ = std::make_unique<Scheduler>(*vm_, strand, Scheduler::Options{.clock = options_.clock});
     for (const Module& module : *options_.modules) vm_->install(module);

@@ -19,7 +19,7 @@ std::string position_of(lua_State* co) {
     lua_getinfo(co, "Sl", &frame);
     if (frame.source[0] == '@') return fmt::format("{}:{}", frame.source + 1, frame.currentline);
   }
-  return "?";
+  return "a returned call (return wait(...))";  // a tail call leaves no frame behind
 }
 
 // Where the function that the goroutine runs is defined.

@@ -197,8 +197,9 @@ void Scheduler::Impl::resume(Goroutine& g) {
     }
     lua_pop(g.coroutine, g.arguments);
     lua_pushboolean(g.coroutine, 0);
-    lua_pushlstring(g.coroutine, g.cancel_reason->data(), g.cancel_reason->size());
-    g.arguments = 2;
+    push(g.coroutine, *g.cancel_reason);
+    lua_pushboolean(g.coroutine, 1);
+    g.arguments = 3;
     g.cancel_raised = true;
     g.timer.kind = TimerNode::Kind::kCleanup;
     add_timer(g.timer, now_ms() + kCleanupMs);

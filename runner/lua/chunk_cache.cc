@@ -36,17 +36,18 @@ std::string dump(lua_State* L) {
   return out;
 }
 
-// Instruction numbers differ between builds of the VM: they are read off code that we compile ourselves.
+// Instruction numbers differ between builds of the VM: they are read off code that we compile ourselves. 255 is none.
 struct Opcodes {
-  unsigned char global_get = 0;
-  unsigned char global_set = 0;
-  unsigned char string_constant = 0;
+  unsigned char global_get = 255;
+  unsigned char global_set = 255;
+  unsigned char string_constant = 255;
 };
 
-// Reads the compiled form (LuaJIT's lj_bcdump.h describes it).
+// Reads the compiled form (LuaJIT's lj_bcdump.h describes it) and brings the entries of constant tables into one order:
+// a VM writes them as its own string hashes, seeded at random, have them.
 class DumpReader {
  public:
-  DumpReader(CompiledChunk& chunk, std::string_view bytes, const Opcodes& opcodes)
+  DumpReader(CompiledChunk& chunk, std::string& bytes, const Opcodes& opcodes)
       : chunk_(chunk), bytes_(bytes), opcodes_(opcodes) {}
 
   void read() {
@@ -54,15 +55,15 @@ class DumpReader {
     const std::uint32_t flags = number();
     stripped_ = (flags & 2) != 0;
     if (!stripped_) pos_ += number();  // the name; `+=` reads the length first
-    chunk_.header = std::string(bytes_.substr(0, pos_));
-    const std::size_t base = pos_;
-    chunk_.code = std::string(bytes_.substr(base));
+    base_ = pos_;
     while (true) {
       const std::size_t begin = pos_;
       const std::uint32_t length = number();
       if (length == 0) break;
-      read_prototype(begin - base, pos_ + length - base, pos_ + length);
+      read_prototype(begin - base_, pos_ + length - base_, pos_ + length);
     }
+    chunk_.header = bytes_.substr(0, base_);
+    chunk_.code = bytes_.substr(base_);
   }
 
  private:
@@ -102,11 +103,10 @@ class DumpReader {
     proto.first = static_cast<std::uint32_t>(chunk_.prototypes.size());
     read_code(code, instructions, strings, proto);
     for (std::uint32_t i = 0; i < children; ++i) adopt(proto);
-    const std::string_view subtree = std::string_view(chunk_.code).substr(
-        children == 0 ? proto.begin : chunk_.prototypes[proto.first].begin);
-    const auto size = proto.end - (children == 0 ? proto.begin : chunk_.prototypes[proto.first].begin);
+    const std::uint32_t from = children == 0 ? proto.begin : chunk_.prototypes[proto.first].begin;
+    const std::string_view subtree = std::string_view(bytes_).substr(base_ + from, proto.end - from);
     const auto index = static_cast<std::uint32_t>(chunk_.prototypes.size());
-    chunk_.by_hash.emplace(std::hash<std::string_view>{}(subtree.substr(0, size)), index);
+    chunk_.by_hash.emplace(std::hash<std::string_view>{}(subtree), index);
     open_.push_back(index);
     chunk_.prototypes.push_back(std::move(proto));
     pos_ = absolute_end;
@@ -143,20 +143,36 @@ class DumpReader {
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t type = number();
       if (type >= kString) {
-        result.strings[count - 1 - i] = std::string(bytes_.substr(pos_, type - kString));
+        result.strings[count - 1 - i] = bytes_.substr(pos_, type - kString);
         pos_ += type - kString;
       } else if (type == kChild) {
         ++result.children;
       } else if (type == kTable) {
         const std::uint32_t array = number();
         const std::uint32_t hash = number();
-        for (std::uint32_t k = 0; k < array + 2 * hash; ++k) skip_table_constant();
+        for (std::uint32_t k = 0; k < array; ++k) skip_table_constant();
+        sort_entries(hash);
       } else {
         const int numbers = type == kComplex ? 4 : 2;
         for (int k = 0; k < numbers; ++k) number();
       }
     }
     return result;
+  }
+
+  void sort_entries(std::uint32_t count) {
+    const std::size_t begin = pos_;
+    std::vector<std::string> entries;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::size_t entry = pos_;
+      skip_table_constant();
+      skip_table_constant();
+      entries.push_back(bytes_.substr(entry, pos_ - entry));
+    }
+    std::sort(entries.begin(), entries.end());
+    std::string sorted;
+    for (const std::string& entry : entries) sorted += entry;
+    bytes_.replace(begin, sorted.size(), sorted);
   }
 
   void skip_table_constant() {
@@ -195,9 +211,10 @@ class DumpReader {
   }
 
   CompiledChunk& chunk_;
-  std::string_view bytes_;
+  std::string& bytes_;
   const Opcodes& opcodes_;
   std::size_t pos_ = 0;
+  std::size_t base_ = 0;
   bool stripped_ = false;
   std::vector<std::uint32_t> open_;  // prototypes that wait for their parent
 };
@@ -214,13 +231,16 @@ std::string CompiledChunk::dump_of(std::uint32_t index) const {
 }
 
 std::int64_t CompiledChunk::find(std::string_view dumped) const {
+  CompiledChunk read;
+  std::string bytes(dumped);
+  DumpReader(read, bytes, Opcodes{}).read();
   // One bit of the flags says whether there are 64-bit literals anywhere: it differs between a file and its functions.
   constexpr std::size_t kFlags = 4;
-  if (dumped.size() <= header.size() || dumped.substr(0, kFlags) != header.substr(0, kFlags) ||
-      dumped.substr(kFlags + 1, header.size() - kFlags - 1) != std::string_view(header).substr(kFlags + 1)) {
+  if (read.header.size() != header.size() || read.header.compare(0, kFlags, header, 0, kFlags) != 0 ||
+      read.header.compare(kFlags + 1, std::string::npos, header, kFlags + 1) != 0) {
     return -1;
   }
-  const std::string_view subtree = dumped.substr(header.size(), dumped.size() - header.size() - 1);
+  const std::string_view subtree = std::string_view(read.code).substr(0, read.code.size() - 1);
   const auto [begin, end] = by_hash.equal_range(std::hash<std::string_view>{}(subtree));
   for (auto it = begin; it != end; ++it) {
     const Prototype& proto = prototypes[it->second];
@@ -239,9 +259,12 @@ struct ChunkCache::Impl {
   void start() REQUIRES(mutex) {
     compiler = luaL_newstate();
     SLOTH_CHECK(compiler != nullptr);
+    // A literal like 1LL opens LuaJIT's native interface, which lives in this table or is collected while in use.
+    lua_newtable(compiler);
+    lua_setfield(compiler, LUA_REGISTRYINDEX, "_LOADED");
     const auto instruction = [&](const char* text, int n) REQUIRES(mutex) {
       SLOTH_CHECK(luaL_loadstring(compiler, text) == 0);
-      const std::string code = dump(compiler);
+      std::string code = dump(compiler);
       lua_pop(compiler, 1);
       CompiledChunk chunk;
       DumpReader(chunk, code, opcodes).read();
@@ -274,7 +297,7 @@ struct ChunkCache::Impl {
     chunk->name = name;
     chunk->text = std::string(text);
     chunk->digest = key;
-    const std::string bytes = dump(compiler);
+    std::string bytes = dump(compiler);
     lua_settop(compiler, 0);
     DumpReader(*chunk, bytes, opcodes).read();
     chunks.emplace(std::move(key), chunk);

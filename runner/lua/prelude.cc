@@ -142,6 +142,17 @@ int resolve_path(lua_State* L) {
   return 1;
 }
 
+// positioned(error, plain) -> error
+int positioned(lua_State* L) {
+  const bool plain = lua_toboolean(L, 2) != 0;
+  lua_settop(L, 1);
+  if (plain || lua_type(L, 1) != LUA_TSTRING) return 1;
+  const std::string place = where(L);
+  if (place.empty()) return 1;
+  push(L, place + ": " + std::string(check_string(L, 1)));
+  return 1;
+}
+
 int may_read(lua_State* L) {
   lua_pushboolean(L, Vm::of(L).host().may_read_sources ? 1 : 0);
   return 1;
@@ -182,6 +193,7 @@ void push_prelude_natives(lua_State* L) {
       {"find_module", native<find_module>}, {"find_file", native<find_file>},
       {"nearest_module", native<nearest_module>}, {"resolve", native<resolve_path>},
       {"may_read", native<may_read>},       {"travelled", native<travelled>},
+      {"positioned", native<positioned>},
   };
   lua_newtable(L);
   for (const Native& entry : kNatives) {

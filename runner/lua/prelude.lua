@@ -5,11 +5,12 @@ local park = natives.park
 local error, select, type, tostring, pairs = error, select, type, tostring, pairs
 local concat, setfenv = table.concat, setfenv
 
--- A waiting native is resumed with (true, values...) or (false, error).
+-- A waiting native is resumed with (true, values...) or (false, error [, plain]). Texts get the user's position in
+-- front, but for the plain reason of a cancel.
+local positioned = natives.positioned
 local function finish(ok, ...)
   if ok then return ... end
-  local problem = ...
-  return error(problem, 2)
+  error(positioned(...), 0)
 end
 
 local function waiting(raw)

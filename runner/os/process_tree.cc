@@ -138,11 +138,10 @@ class TreeSearch {
 
   void add(pid_t pid) {
     if (is_exempt(pid) || is_member(pid)) return;
+    // A look that finds somebody new is no proof that nobody is left: it may have ended since.
+    certain_ = false;
     const auto record = process_record(pid);
-    if (!record) {
-      certain_ = false;
-      return;
-    }
+    if (!record) return;
     members_.emplace(pid, record->start);
     add_children(pid);
   }

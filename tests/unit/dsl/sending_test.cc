@@ -10,9 +10,9 @@ namespace {
 
 TEST_CASE("what cannot be sent is reported beside the other problems") {
   const std::string text = problems_of(R"(
-local running = coroutine.create(function() end)
+local running, other = coroutine.create(function() end), coroutine.create(function() end)
 task("a"):command(function() return running end):timeout("5"):build()
-task("b"):command("x"):pre_hook(function() return running end):build()
+task("b"):command("x"):pre_hook(function() return other end):build()
 )");
   CHECK(text.find("tasks.lua:3: task \"a\": cannot send") != std::string::npos);
   CHECK(text.find("tasks.lua:3: task \"a\": timeout: \"5\" is not a duration") != std::string::npos);

@@ -251,7 +251,8 @@ TEST_CASE("a hundred children at once need a handful of threads") {
   const auto threads = list_directory("/proc/self/task");
   REQUIRE(threads);
   CHECK(threads->size() <= 8);
-  for (int i = 0; i < kChildren; ++i) CHECK(runs[static_cast<std::size_t>(i)]->wait().out == std::to_string(i));
+  for (int i = 0; i < kChildren; ++i)
+    CHECK(runs[static_cast<std::size_t>(i)]->wait().out == std::to_string(i));
 }
 
 TEST_CASE("an executor that stops under a running child kills it") {

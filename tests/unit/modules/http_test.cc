@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <memory>
 #include <thread>
 
+#include "modules/goroutine.h"
 #include "modules/json.h"
 #include "modules/log.h"
 #include "tests/support/http_server.h"
@@ -38,7 +40,7 @@ struct HttpFixture {
   std::unique_ptr<HttpEngine> engine;
   LuaFixture lua{{.workdir = folder.path}, [this](Executor& executor) {
                    engine = std::make_unique<HttpEngine>(executor);
-                   return std::vector<Module>{http_module(*engine), json_module(), log_module()};
+                   return std::vector<Module>{goroutine_module(), http_module(*engine), json_module(), log_module()};
                  }};
   // The engine goes before the executor, which is the fixture's.
   ~HttpFixture() { engine.reset(); }
@@ -224,6 +226,27 @@ TEST_CASE("http: cancelling a task ends its transfer") {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (http.server.open() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(http.server.open() == 0);
+}
+
+TEST_CASE("http: a thousand goroutines ask at the same time") {
+  HttpFixture http;
+  const std::string url = "'http://localhost:" + std::to_string(http.server.port()) + "/delay/100'";
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(http.run(R"(
+    local wg, healthy = goroutine.wait_group(), 0
+    for i = 1, 1000 do
+      wg:add(1)
+      goroutine.spawn(function()
+        if http.get()" + url + R"().success then healthy = healthy + 1 end
+        wg:done()
+      end)
+    end
+    wg:wait()
+    return healthy)").text() == "1000");
+  CHECK(http.lua.executor().stats().blocking_started == 1);
+  CHECK(http.server.most_waiting() > 100);
+  WARN("took " << std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count()
+               << " ms");
 }
 
 TEST_CASE("http: proxies come from the option or the task's environment") {

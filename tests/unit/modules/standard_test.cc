@@ -1,7 +1,7 @@
 #include "modules/standard.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
+#include <catch2/catch.hpp>
 
 #include <chrono>
 #include <thread>
@@ -25,16 +25,21 @@ TEST_CASE("print and io.write go to the task's output") {
     io.write(exec.run("printf f", { stream = false }), "\n")
     print(exec.run("printf g", { stream = false }))
     print(setmetatable({}, { __tostring = function() return "h" end }))
-  )").text().empty());
+  )")
+            .text()
+            .empty());
   CHECK(lua.out == "a\t1\tnil\ttrue\n\nb2\ncd\nf\ng\nh\n");
   CHECK(lua.err == "e\n");
 }
 
 TEST_CASE("io.write takes text and numbers only, and says so where the call stands") {
   TaskLua lua;
-  CHECK(lua.run("io.write('x', {})").error() == "test.lua:1: bad argument #2 to 'write' (string expected, got table)");
-  CHECK(lua.run("\nio.stdout:write(nil)").error() == "test.lua:2: bad argument #1 to 'write' (string expected, got nil)");
-  CHECK(lua.run("io.write(true)").error() == "test.lua:1: bad argument #1 to 'write' (string expected, got boolean)");
+  CHECK(lua.run("io.write('x', {})").error() ==
+        "test.lua:1: bad argument #2 to 'write' (string expected, got table)");
+  CHECK(lua.run("\nio.stdout:write(nil)").error() ==
+        "test.lua:2: bad argument #1 to 'write' (string expected, got nil)");
+  CHECK(lua.run("io.write(true)").error() ==
+        "test.lua:1: bad argument #1 to 'write' (string expected, got boolean)");
 }
 
 TEST_CASE("stdin is empty") {
@@ -43,7 +48,8 @@ TEST_CASE("stdin is empty") {
     local lines = 0
     for _ in io.lines() do lines = lines + 1 end
     return io.read(), io.read("*a"), io.stdin:read("*n"), lines, (io.stdin:write("x"))
-  )").text() == R"(null "" null 0 null)");
+  )")
+            .text() == R"(null "" null 0 null)");
 }
 
 TEST_CASE("files are found from the task's directory and work as in Lua") {
@@ -61,18 +67,24 @@ TEST_CASE("files are found from the task's directory and work as in Lua") {
     local gone, problem = io.open("t.txt")
     return table.concat(lines, ","), first, rest, kind, io.type(g), io.type(io.stdout), gone, problem:match("No such file"),
       os.remove("u.txt"), (os.remove("u.txt"))
-  )").text() == R"("one,2,three" "one" "2\nthree" "file" "closed file" "file" null "No such file" true null)");
-  CHECK(lua.run("for _ in io.lines('none') do end").error().starts_with("test.lua:1: " + lua.directory() + "/none"));
+  )")
+            .text() ==
+        R"("one,2,three" "one" "2\nthree" "file" "closed file" "file" null "No such file" true null)");
+  CHECK(lua.run("for _ in io.lines('none') do end")
+            .error()
+            .starts_with("test.lua:1: " + lua.directory() + "/none"));
 }
 
 TEST_CASE("a FIFO, a directory or a device is refused by kind, at once") {
   TaskLua lua;
   REQUIRE(::mkfifo((lua.directory() + "/pipe").c_str(), 0600) == 0);
-  CHECK(lua.run("return select(2, io.open('pipe'))").text() == "\"" + lua.directory() + "/pipe: is a FIFO, not a file\"");
+  CHECK(lua.run("return select(2, io.open('pipe'))").text() ==
+        "\"" + lua.directory() + "/pipe: is a FIFO, not a file\"");
   CHECK(lua.run("return select(2, io.open('pipe', 'w'))").text().find("is a FIFO") != std::string::npos);
   CHECK(lua.run("return select(2, io.open('.'))").text().find("is a directory") != std::string::npos);
   CHECK(lua.run("for _ in io.lines('pipe') do end").error().find("is a FIFO") != std::string::npos);
-  CHECK(lua.run("return #io.open('/dev/urandom'):read(16), io.open('/dev/null', 'w'):write('x')").text() == "16 true");
+  CHECK(lua.run("return #io.open('/dev/urandom'):read(16), io.open('/dev/null', 'w'):write('x')").text() ==
+        "16 true");
 }
 
 TEST_CASE("io.output and io.input redirect, and only this task") {
@@ -82,7 +94,8 @@ TEST_CASE("io.output and io.input redirect, and only this task") {
     io.write("to task")
     io.input("o.txt")
     return io.read("*a")
-  )").text() == R"("to file")");
+  )")
+            .text() == R"("to file")");
   CHECK(lua.out == "to task");
 }
 
@@ -93,14 +106,16 @@ TEST_CASE("io.popen reads a command piece by piece in every format") {
     local a, n, b, c, d, e = p:read(), p:read("*n"), p:read(3), p:read("*L"), p:read("*l"), p:read("*l")
     local ok, how, code = p:close()
     return a, n, b, c, d, e, ok, how, code, io.type(p)
-  )").text() == R"("one" 42 " re" "st\n" "last" null true "exit" 0 "closed file")");
+  )")
+            .text() == R"("one" 42 " re" "st\n" "last" null true "exit" 0 "closed file")");
   CHECK(lua.run(R"(
     local count, total = 0, 0
     for line in io.popen("seq 1 20000"):lines() do count, total = count + 1, total + tonumber(line) end
     local all = io.popen("head -c 3000000 /dev/zero"):read("*a")
     local pair = { io.popen("printf '1\n2\n'"):read("*l", "*l", "*l") }
     return count, total, #all, pair[1], pair[2], pair[3], io.popen("true"):read("*a"), io.popen("true"):read("*l")
-  )").text() == R"(20000 200010000 3000000 "1" "2" null "" null)");
+  )")
+            .text() == R"(20000 200010000 3000000 "1" "2" null "" null)");
 }
 
 TEST_CASE("io.popen gives lines while the command still runs") {
@@ -110,7 +125,8 @@ TEST_CASE("io.popen gives lines while the command still runs") {
     local line = p:read()
     local ok, problem = goroutine.timeout(200, function() return p:read() end)
     return line, ok, problem
-  )").text() == R"("ready" false "timeout exceeded")");
+  )")
+            .text() == R"("ready" false "timeout exceeded")");
   CHECK(lua.processes().empty());
 }
 
@@ -125,7 +141,8 @@ TEST_CASE("closing a pipe tells how the command ended; its stderr goes to the ta
     local ok, problem = pcall(p.read, p)
     local g, h, i = io.popen("yes"):close()
     return a, b, c, d, e, f, ok, problem:match("closed file"), h, i
-  )").text() == R"(null "exit" 3 null "signal" 9 false "closed file" "signal" 13)");
+  )")
+            .text() == R"(null "exit" 3 null "signal" 9 false "closed file" "signal" 13)");
   CHECK(lua.err == "warning\n");
 }
 
@@ -137,7 +154,8 @@ TEST_CASE("io.popen for writing runs the command with what was written") {
     local none, problem = p:read()
     local ok, how, code = p:close()
     return none, problem, ok, how, code
-  )").text() == R"(null "this pipe was opened for writing" null "exit" 2)");
+  )")
+            .text() == R"(null "this pipe was opened for writing" null "exit" 2)");
   CHECK(lua.out == "ONE 2\n");
 }
 
@@ -147,7 +165,8 @@ TEST_CASE("wrong use of io.popen raises where the call stands") {
   CHECK(lua.run("io.popen('true', 'x')").error() ==
         "test.lua:1: bad argument #2 to 'popen' (\"r\" or \"w\" expected, got \"x\")");
   CHECK(lua.run("io.popen('true'):read('*q')").error().starts_with("test.lua:1: bad argument to 'read'"));
-  CHECK(lua.run("io.popen('true').read()").error().starts_with("test.lua:1: a pipe made by io.popen expected"));
+  CHECK(
+      lua.run("io.popen('true').read()").error().starts_with("test.lua:1: a pipe made by io.popen expected"));
 }
 
 TEST_CASE("a pipe that nobody holds ends its command") {
@@ -162,7 +181,8 @@ TEST_CASE("os.execute gives the exit code and streams") {
   TaskLua lua;
   CHECK(lua.run(R"(
     return os.execute("echo hi; exit 3"), os.execute("true"), os.execute(), os.execute("kill -15 $$"), os.execute("no-such-command")
-  )").text() == "3 0 1 143 127");
+  )")
+            .text() == "3 0 1 143 127");
   CHECK(lua.out == "hi\n");
   CHECK(lua.err.find("no-such-command") != std::string::npos);
 }
@@ -181,9 +201,11 @@ TEST_CASE("os.exit raises the task's end, which names its code") {
     local _, yes = pcall(os.exit, true)
     local _, no = pcall(os.exit, false)
     return e.sloth_exit, zero.sloth_exit, yes.sloth_exit, no.sloth_exit, tostring(e)
-  )").text() == R"x(3 0 0 1 "os.exit(3)")x");
+  )")
+            .text() == R"x(3 0 0 1 "os.exit(3)")x");
   CHECK(lua.run("os.exit(5)").error() == "os.exit(5)");
-  CHECK(lua.run("os.exit('x')").error() == "test.lua:1: bad argument #1 to 'exit' (number expected, got string)");
+  CHECK(lua.run("os.exit('x')").error() ==
+        "test.lua:1: bad argument #1 to 'exit' (number expected, got string)");
 }
 
 TEST_CASE("what would change the whole process is refused") {

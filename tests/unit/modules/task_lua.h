@@ -36,7 +36,8 @@ class TaskLua : private FreshDirectory, public LuaFixture {
  public:
   TaskLua()
       : LuaFixture(options_in(path()), [](Executor&) {
-          return std::vector<Module>{exec_module(), fs_module(), env_module(), standard_module(), goroutine_module()};
+          return std::vector<Module>{exec_module(), fs_module(), env_module(), standard_module(),
+                                     goroutine_module()};
         }) {
     std::signal(SIGPIPE, SIG_IGN);  // as the program's own start does
     static int count = 0;

@@ -1,0 +1,74 @@
+// Timeouts and Ctrl-C.
+#include <csignal>
+#include <cstdlib>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/sloth_program.h"
+
+namespace sloth {
+namespace {
+
+bool is_alive(const std::string& pid) {
+  return ::kill(static_cast<pid_t>(std::strtol(pid.c_str(), nullptr, 10)), 0) == 0;
+}
+
+TEST_CASE("a timeout ends a command with everything it started") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(task("x"):command("sleep 300 & echo $! > pid; wait"):timeout("300ms"):build())");
+  sloth.run("run").code(1).stdout_has("timed out after 300ms");
+  CHECK(sloth.seconds() < 20);
+  CHECK_FALSE(is_alive(sloth.content("pid")));
+}
+
+TEST_CASE("a timeout ends an endless loop, also one that catches errors") {
+  Sloth().file("tasks.lua", R"(
+    task("loop"):command(function() while true do end end):timeout("200ms"):build()
+    task("pcall"):command(function() while true do pcall(function() end) end end):timeout("200ms"):build())")
+      .run("run -k").code(1).stdout_has("✗ loop timed out").stdout_has("✗ pcall timed out").stdout_has("2 failed");
+}
+
+TEST_CASE("--timeout bounds the whole run") {
+  Sloth().file("tasks.lua", R"(
+    task("a"):command("sleep 300"):build()
+    task("b"):depends_on("a"):command("true"):build())")
+      .run("run --timeout 300ms").code(124).stdout_has("the run timed out after 300ms").stdout_has("2 cancelled");
+}
+
+TEST_CASE("Ctrl-C once cancels, cleans up, sums up and gives 130") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(
+    task("server"):command("echo up; sleep 300 & echo $! > pid; wait")
+      :finally(function(this, params, outcome) print("finally", outcome.outcome) end):build()
+    task("next"):depends_on("server"):command("echo RAN"):build())");
+  sloth.start("run").wait_for("up").signal(SIGINT).finish().code(130);
+  sloth.stderr_has("interrupted").stdout_has("finally\tcancelled").stdout_has("cancelled").stdout_lacks("RAN");
+  CHECK_FALSE(is_alive(sloth.content("pid")));
+}
+
+TEST_CASE("Ctrl-C raises in a waiting task, whose cleanup runs") {
+  Sloth().file("tasks.lua", R"(
+    task("x"):command(function()
+      print("waiting")
+      local ok, problem = pcall(goroutine.sleep, 300000)
+      print("cleanup", ok)
+      error(problem, 0)
+    end):build())")
+      .start("run").wait_for("waiting").signal(SIGINT).finish().code(130).stdout_has("cleanup\tfalse");
+}
+
+TEST_CASE("Ctrl-C twice leaves within a second and says what may still run") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(
+    task("stubborn"):command("trap '' TERM INT; echo up; while :; do sleep 1; done"):build())");
+  sloth.start("run").wait_for("up").signal(SIGINT).wait_for_error("interrupted: ending").signal(SIGINT).finish();
+  sloth.code(130).stderr_has("interrupted again").stderr_has("stubborn");
+}
+
+TEST_CASE("Ctrl-C while the file loads ends the program") {
+  Sloth().file("tasks.lua", "print(\"loading\") goroutine.sleep(300000)\n")
+      .start("run").wait_for("loading").signal(SIGINT).finish().code(130);
+}
+
+}  // namespace
+}  // namespace sloth
