@@ -59,8 +59,8 @@ class App {
   Mutex mutex_;
   LuaTaskRunner* live_runner_ GUARDED_BY(mutex_) = nullptr;
 
-  SignalWatch signals_;        // before any other thread: blocks the signals for all of them
-  Interrupter interrupter_;    // before any VM
+  Interrupter interrupter_;  // before any VM; its self-test needs to be alone, and it starts no thread
+  SignalWatch signals_;      // before any other thread: blocks the signals for all of them
   Executor executor_;
   Builtins builtins_;
   ChunkCache chunks_;

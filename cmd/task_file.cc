@@ -28,6 +28,9 @@ Result<PlanVm::File> read_task_file(const std::string& path) {
   const std::string absolute = join_path(current_directory(), path);
   Result<std::string> text = read_file(absolute, kLargestFile);
   if (!text) {
+    if (text.error().code == Code::kLimit) {
+      return Error{Code::kLimit, path + ": larger than 8 MiB, the most that a task file may have"};
+    }
     Error error = text.error();
     // As the user wrote it: the error names the absolute path.
     if (const auto at = error.message.find(absolute); at != std::string::npos) {

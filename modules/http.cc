@@ -32,7 +32,7 @@ enum class Failure { kRaise, kReturn };
 
 struct Verb {
   const char* method;
-  const char* raising;    // the call's full name
+  const char* raising;  // the call's full name
   const char* returning;
 };
 constexpr Verb kGet{"GET", "http.get", "http.try_get"};
@@ -50,7 +50,9 @@ const char* name_of(const Verb& verb, Failure failure) {
 
 std::string string_argument(lua_State* L, int arg, const char* call) {
   if (lua_type(L, arg) != LUA_TSTRING) {
-    raise_argument(L, arg, call, fmt::format("string expected, got {}", lua_isnone(L, arg) ? "no value" : luaL_typename(L, arg)));
+    raise_argument(
+        L, arg, call,
+        fmt::format("string expected, got {}", lua_isnone(L, arg) ? "no value" : luaL_typename(L, arg)));
   }
   std::size_t size = 0;
   const char* text = lua_tolstring(L, arg, &size);
@@ -72,7 +74,8 @@ void set(lua_State* L, const char* name, double number) {
   lua_setfield(L, -2, name);
 }
 
-// A header that comes several times is one text, as RFC 9110 5.3 allows; cookies, which hold commas, are lines.
+// A header that comes several times is one text, as RFC 9110 5.3 allows; cookies, which hold commas, are
+// lines.
 void push_headers(lua_State* L, const HttpHeaders& headers) {
   lua_newtable(L);
   for (const auto& [name, value] : headers) {
@@ -122,9 +125,12 @@ int perform(lua_State* L, HttpRequest request, const char* call, Failure failure
       [&engine, state, call, failure](const Waker& waker) {
         std::string what = fmt::format("{} {}", call, without_credentials(state->request.url));
         std::string path = state->request.save_to;
-        auto done = [waker, failure, what = std::move(what), path = std::move(path)](Result<HttpResponse> answer) {
+        auto done = [waker, failure, what = std::move(what),
+                     path = std::move(path)](Result<HttpResponse> answer) {
           if (answer) {
-            waker.resolve([response = std::move(*answer), path](lua_State* to) { return push_response(to, response, path); });
+            waker.resolve([response = std::move(*answer), path](lua_State* to) {
+              return push_response(to, response, path);
+            });
           } else if (failure == Failure::kRaise) {
             waker.fail(fmt::format("{}: {}", what, answer.error().message));
           } else {

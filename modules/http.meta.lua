@@ -2,8 +2,8 @@
 
 ---HTTP and HTTPS. A call parks only its goroutine: thousands may run at once.
 ---
----`get`, `post` and the others return a response for **any** status and **raise** when there is none: a name that
----does not resolve, a refused connection, a bad certificate, a timeout. So "did not raise" means that the server
+---`get`, `post` and the others return a response for **any** status and **raise** when there is none: a name
+---that does not resolve, a refused connection, a bad certificate, a timeout. So "did not raise" means that the server
 ---answered. Each has a sister `try_get`, `try_post`, ... that returns `nil, message` instead of raising.
 ---
 ---```lua
@@ -45,10 +45,10 @@ function http.Response:json() end
 
 ---What every call accepts; anything else is an error with the nearest name.
 ---
----Only one of `body`, `json` and `form` may be given; the last two set the content type unless `headers` does. Proxies
----come from `http_proxy`, `https_proxy` and `no_proxy` in the task's environment unless `proxy` is given (`""`: none).
----Retries come after transport failures, 429, 502, 503 and 504, after 0.25 s, 0.5 s, 1 s, ... up to 10 s or what the
----server asks for in `Retry-After` (60 s at most); with them a POST may arrive twice.
+---Only one of `body`, `json` and `form` may be given; the last two set the content type unless `headers` does.
+---Proxies come from `http_proxy`, `https_proxy` and `no_proxy` in the task's environment unless `proxy` is given (`""`: none).
+---Retries come after transport failures, 429, 502, 503 and 504, after 0.25 s, 0.5 s, 1 s, ... up to 10 s or what
+---the server asks for in `Retry-After` (60 s at most); with them a POST may arrive twice.
 ---
 ---```lua
 ---local response = http.post("http://localhost:8080/echo", {
@@ -66,7 +66,7 @@ function http.Response:json() end
 ---@field body? string
 ---@field json? any written as JSON
 ---@field form? table<string, string|number|boolean|table> written as application/x-www-form-urlencoded
----@field timeout? number|string seconds or "1m30s", for one attempt with its redirects; default 30 s (download: none, but 60 s without a byte end it)
+---@field timeout? number|string seconds or "1m30s", for one attempt and its redirects; default 30 s (download: none)
 ---@field connect_timeout? number|string default 30 s
 ---@field retries? integer further attempts, default 0
 ---@field follow_redirects? boolean|integer how many, default 10; false: the redirect itself is the response
@@ -122,7 +122,8 @@ function http.request(method, url, options) end
 
 ---Writes the body of a 2xx response to a file, streamed and of any size. The file appears under its name only when it
 ---is whole and replaces one that is there. Any other status writes nothing and gives the body in the response, so
----look at `success`. A relative path starts at the task's directory.
+---look at `success`. A relative path starts at the task's directory. There is no timeout unless given, but a minute
+---without a byte ends the transfer.
 ---
 ---```lua
 ---local response = http.download("http://localhost:8080/bytes/100000", "data.bin")

@@ -44,9 +44,9 @@ std::size_t most_at_once() {
 std::string find_ca_file() {
   const char* named = std::getenv("SSL_CERT_FILE");
   if (named != nullptr && *named != '\0') return named;
-  for (const char* path : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                           "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem",
-                           "/etc/ssl/cert.pem"}) {
+  for (const char* path :
+       {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
     if (access(path, R_OK) == 0) return path;
   }
   return "";
@@ -183,7 +183,8 @@ void HttpEngine::Core::begin_attempt(Ticket ticket, Transfer& transfer) {
   ++transfer.attempt;
   transfer.redirects = 0;
   transfer.request = transfer.asked;
-  if (transfer.request.timeout > Duration{}) transfer.deadline = steady_clock::now() + transfer.request.timeout;
+  if (transfer.request.timeout > Duration{})
+    transfer.deadline = steady_clock::now() + transfer.request.timeout;
   begin_hop(ticket, transfer);
 }
 
@@ -219,7 +220,8 @@ void HttpEngine::Core::begin_hop(Ticket ticket, Transfer& transfer) {
       if (!list.empty()) list += ',';
       list += address.find(':') == std::string::npos ? address : "[" + address + "]";
     }
-    exchange(ticket, *waiting, std::move(target), std::move(proxy), fmt::format("{}:{}:{}", name, number, list));
+    exchange(ticket, *waiting, std::move(target), std::move(proxy),
+             fmt::format("{}:{}:{}", name, number, list));
   });
   // Curl's own timeout begins with the transfer; a lookup that is still under way needs another.
   if (find(ticket, step) != nullptr && transfer.deadline != TimePoint{}) {
@@ -227,8 +229,9 @@ void HttpEngine::Core::begin_hop(Ticket ticket, Transfer& transfer) {
       const auto self = weak.lock();
       const Transfer* late = self == nullptr ? nullptr : self->find(ticket, step);
       if (late == nullptr) return;
-      self->conclude(ticket, Error{Code::kTimeout, fmt::format("timed out after {} while resolving \"{}\"",
-                                                               format_duration(late->request.timeout), name)});
+      self->conclude(ticket,
+                     Error{Code::kTimeout, fmt::format("timed out after {} while resolving \"{}\"",
+                                                       format_duration(late->request.timeout), name)});
     });
   }
 }
@@ -238,8 +241,8 @@ void HttpEngine::Core::exchange(Ticket ticket, Transfer& transfer, HttpUrl url, 
   ++transfer.step;
   const auto left = time_left(transfer);
   if (left && *left <= Duration{}) {
-    return conclude(ticket, Error{Code::kTimeout,
-                                  fmt::format("timed out after {}", format_duration(transfer.request.timeout))});
+    return conclude(ticket, Error{Code::kTimeout, fmt::format("timed out after {}",
+                                                              format_duration(transfer.request.timeout))});
   }
   if (!transfer.request.save_to.empty() && transfer.file == nullptr) {
     transfer.file = std::make_shared<HttpFile>(executor_, transfer.request.save_to, [this, ticket] {
@@ -270,14 +273,15 @@ void HttpEngine::Core::exchanged(CURL* easy, CURLcode code) {
   const bool good = answer->status >= 200 && answer->status < 300;
   if (!good || transfer.file == nullptr) return conclude(ticket, std::move(answer));
   const std::uint64_t step = ++transfer.step;
-  transfer.file->commit([this, ticket, step, response = std::move(*answer)](Result<std::uint64_t> written) mutable {
-    if (find(ticket, step) == nullptr) return;
-    if (!written) return conclude(ticket, written.error());
-    response.saved = *written;
-    response.is_saved = true;
-    transfers_.at(ticket).file.reset();
-    conclude(ticket, std::move(response));
-  });
+  transfer.file->commit(
+      [this, ticket, step, response = std::move(*answer)](Result<std::uint64_t> written) mutable {
+        if (find(ticket, step) == nullptr) return;
+        if (!written) return conclude(ticket, written.error());
+        response.saved = *written;
+        response.is_saved = true;
+        transfers_.at(ticket).file.reset();
+        conclude(ticket, std::move(response));
+      });
 }
 
 // False: the response is the answer after all. Rules of RFC 9110, 15.4, as browsers apply them to POST.
@@ -291,7 +295,8 @@ bool HttpEngine::Core::follow(Ticket ticket, Transfer& transfer, const std::stri
   const HttpUrl from = transfer.exchange->url();
   long status = 0;
   curl_easy_getinfo(transfer.exchange->handle(), CURLINFO_RESPONSE_CODE, &status);
-  if ((status == 303 && request.method != "HEAD") || ((status == 301 || status == 302) && request.method == "POST")) {
+  if ((status == 303 && request.method != "HEAD") ||
+      ((status == 301 || status == 302) && request.method == "POST")) {
     request.method = "GET";
     request.body.reset();
     drop_headers(request.headers, {"content-type", "content-length", "content-encoding"});
@@ -393,9 +398,8 @@ HttpEngine::Ticket HttpEngine::start(HttpRequest request, Done done) {
     Done done;
   };
   auto what = std::make_shared<Start>(Start{std::move(request), std::move(done)});
-  const bool accepted = executor_.reactor().post([core = core_, ticket, what] {
-    core->start(ticket, std::move(what->request), std::move(what->done));
-  });
+  const bool accepted = executor_.reactor().post(
+      [core = core_, ticket, what] { core->start(ticket, std::move(what->request), std::move(what->done)); });
   if (!accepted) what->done(Error{Code::kCancelled, "the program is ending"});
   return ticket;
 }

@@ -1,7 +1,8 @@
 // HttpEngine: every HTTP transfer of the program, on the reactor's thread.
 //
-// Thread-safe. One per process; its cost begins with the first request. Names are looked up once on the blocking lane
-// (HttpResolver), connections are kept and shared, and when very many transfers run the rest wait their turn in order.
+// Thread-safe. One per process; its cost begins with the first request. Names are looked up once on the
+// blocking lane (HttpResolver), connections are kept and shared, and when very many transfers run the rest
+// wait their turn in order.
 //
 //   HttpEngine engine(executor);
 //   auto ticket = engine.start(request, [](Result<HttpResponse> answer) { ... });
@@ -22,8 +23,8 @@ class Executor;
 
 class HttpEngine {
  public:
-  // Called once per start(), on the reactor's thread (or, when the program is ending, on the caller's). A response
-  // for any status; an error says what failed, without the URL. kCancelled after cancel().
+  // Called once per start(), on the reactor's thread (or, when the program is ending, on the caller's). A
+  // response for any status; an error says what failed, without the URL. kCancelled after cancel().
   using Done = UniqueFunction<void(Result<HttpResponse>)>;
   using Ticket = std::uint64_t;
 

@@ -17,7 +17,8 @@ namespace {
 
 // curl takes zero for "no limit".
 long whole_ms(Duration duration) {
-  return std::max(1L, static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
+  return std::max(1L,
+                  static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
 }
 
 std::string lower(std::string_view text) {
@@ -27,7 +28,8 @@ std::string lower(std::string_view text) {
 }
 
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t')) {
+  while (!text.empty() &&
+         (text.back() == '\r' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t')) {
     text.remove_suffix(1);
   }
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -59,7 +61,8 @@ void HttpExchange::set_request() {
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   if (request_.method == "HEAD") {
     curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
-  } else if (request_.body || request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH") {
+  } else if (request_.body || request_.method == "POST" || request_.method == "PUT" ||
+             request_.method == "PATCH") {
     // A method that is expected to bring a body sends "Content-Length: 0" when it has none.
     const std::string_view body = request_.body ? std::string_view(*request_.body) : std::string_view();
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
@@ -151,7 +154,8 @@ void HttpExchange::header_line(std::string_view line) {
 
 std::size_t HttpExchange::on_body(char* data, std::size_t size, std::size_t count, void* self) {
   bool full = false;
-  if (static_cast<HttpExchange*>(self)->body_part(std::string_view(data, size * count), full)) return size * count;
+  if (static_cast<HttpExchange*>(self)->body_part(std::string_view(data, size * count), full))
+    return size * count;
   return full ? CURL_WRITEFUNC_PAUSE : 0;
 }
 
@@ -191,8 +195,8 @@ Error HttpExchange::failure(CURLcode code) const {
   const HttpUrl& url = target_.url;
   const std::string detail = continued(text_[0] != '\0' ? text_ : curl_easy_strerror(code));
   const std::string via = target_.proxy.empty() ? "" : " through the proxy";
-  const std::string peer = fmt::format("{}:{}{}", url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]",
-                                       url.port, via);
+  const std::string peer = fmt::format(
+      "{}:{}{}", url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]", url.port, via);
   switch (code) {
     case CURLE_COULDNT_CONNECT: {
       long number = 0;
@@ -206,9 +210,11 @@ Error HttpExchange::failure(CURLcode code) const {
       curl_easy_getinfo(easy_, CURLINFO_CONNECT_TIME, &connected);
       const bool connecting = connected <= 0;
       if (detail.find("too slow") != std::string::npos) {
-        return Error{Code::kTimeout, fmt::format("nothing arrived for {}", format_duration(request_.stall_timeout))};
+        return Error{Code::kTimeout,
+                     fmt::format("nothing arrived for {}", format_duration(request_.stall_timeout))};
       }
-      const bool overall = request_.timeout > Duration{} && (!connecting || request_.timeout <= request_.connect_timeout);
+      const bool overall =
+          request_.timeout > Duration{} && (!connecting || request_.timeout <= request_.connect_timeout);
       return Error{Code::kTimeout,
                    fmt::format("timed out after {} while {} {}",
                                format_duration(overall ? request_.timeout : request_.connect_timeout),
@@ -216,10 +222,12 @@ Error HttpExchange::failure(CURLcode code) const {
     }
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return Error{Code::kRefused,
-                   fmt::format("the TLS certificate of {} was not accepted: {}; name its authority with ca_file, or set "
-                               "verify = false to accept any",
-                               peer, detail)};
+      return Error{
+          Code::kRefused,
+          fmt::format(
+              "the TLS certificate of {} was not accepted: {}; name its authority with ca_file, or set "
+              "verify = false to accept any",
+              peer, detail)};
     case CURLE_WRITE_ERROR:
       if (too_large_) {
         return Error{Code::kLimit,
@@ -233,8 +241,7 @@ Error HttpExchange::failure(CURLcode code) const {
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
       return Error{Code::kUnavailable, fmt::format("the connection to {} broke: {}", peer, detail)};
-    default:
-      return Error{Code::kUnavailable, fmt::format("request to {} failed: {}", peer, detail)};
+    default: return Error{Code::kUnavailable, fmt::format("request to {} failed: {}", peer, detail)};
   }
 }
 

@@ -40,7 +40,8 @@ class HttpExchange {
   // The body goes on after HttpFile refused bytes.
   void resume();
 
-  // After the end, whose code that is: the response (its url and elapsed are the caller's to set), or what failed.
+  // After the end, whose code that is: the response (its url and elapsed are the caller's to set), or what
+  // failed.
   Result<HttpResponse> take(CURLcode code);
 
   // Where the response redirects to, "" for nowhere.

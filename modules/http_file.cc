@@ -115,14 +115,15 @@ void HttpFile::start_job() {
   if (busy_) return;
   busy_ = true;
   const bool last = committing_;
-  const bool accepted = executor_.post_blocking([self = shared_from_this(), &executor = executor_, disk = disk_,
-                                                 data = std::exchange(pending_, {}), last]() mutable {
-    auto error = disk->write(data);
-    if (!error && last) error = disk->finish();
-    executor.reactor().post([self = std::move(self), error = std::move(error), last]() mutable {
-      self->job_done(std::move(error), last);
-    });
-  });
+  const bool accepted =
+      executor_.post_blocking([self = shared_from_this(), &executor = executor_, disk = disk_,
+                               data = std::exchange(pending_, {}), last]() mutable {
+        auto error = disk->write(data);
+        if (!error && last) error = disk->finish();
+        executor.reactor().post([self = std::move(self), error = std::move(error), last]() mutable {
+          self->job_done(std::move(error), last);
+        });
+      });
   if (!accepted) job_done(Error{Code::kCancelled, "the program is ending"}, last);
 }
 

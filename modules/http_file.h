@@ -1,7 +1,8 @@
-// HttpFile: a body on its way to a file, written on the blocking lane, visible under its name only when whole.
+// HttpFile: a body on its way to a file, written on the blocking lane, visible under its name only when
+// whole.
 //
-// Confined to the reactor's thread, callbacks too. Memory is bounded: write() refuses while too much waits for the
-// disk. Dropped before commit(): nothing is left behind.
+// Confined to the reactor's thread, callbacks too. Memory is bounded: write() refuses while too much waits
+// for the disk. Dropped before commit(): nothing is left behind.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class HttpFile : public std::enable_shared_from_this<HttpFile> {
 
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
-  // Writes the rest, renames the temporary file to the path, and reports the number of bytes. No write() after this.
+  // Writes the rest, renames the temporary file to the path, and reports the number of bytes. No write()
+  // after this.
   void commit(UniqueFunction<void(Result<std::uint64_t>)> done);
 
   // Calls nobody back any more and removes the temporary file.

@@ -107,7 +107,8 @@ int HttpLoop::on_timer(CURLM*, long milliseconds, void* self) {
   return 0;
 }
 
-// One timer serves many: reactor timers cannot be cancelled, so a later one is only made when the earlier fired.
+// One timer serves many: reactor timers cannot be cancelled, so a later one is only made when the earlier
+// fired.
 void HttpLoop::arm() {
   if (armed_ && *armed_ <= *due_) return;
   armed_ = due_;

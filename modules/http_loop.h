@@ -2,9 +2,10 @@
 //
 // Confined to the reactor's thread, callbacks too; after the reactor has stopped, any one thread.
 //
-// Who closes what: a socket's Watch lives as long as the socket, not as long as curl is interested in it, and curl
-// closes no socket by itself: the descriptor is closed once its Watch has left epoll. Else a copy of the descriptor
-// in a child just being started would keep the entry, and its events would hit whoever has the number next.
+// Who closes what: a socket's Watch lives as long as the socket, not as long as curl is interested in it, and
+// curl closes no socket by itself: the descriptor is closed once its Watch has left epoll. Else a copy of the
+// descriptor in a child just being started would keep the entry, and its events would hit whoever has the
+// number next.
 #pragma once
 
 #include <curl/curl.h>
@@ -28,8 +29,8 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   HttpLoop(const HttpLoop&) = delete;
   HttpLoop& operator=(const HttpLoop&) = delete;
 
-  // Starts a transfer; sets the handle's socket callbacks. The handle stays the caller's and must live until `done`
-  // or remove().
+  // Starts a transfer; sets the handle's socket callbacks. The handle stays the caller's and must live until
+  // `done` or remove().
   void add(CURL* easy);
 
   // Ends a transfer without `done`. Not inside one of curl's callbacks.

@@ -35,13 +35,13 @@ struct HttpRequest {
   Duration connect_timeout = std::chrono::seconds(30);
   // Ends a transfer that moves nothing for this long. Zero: never.
   Duration stall_timeout{};
-  int retries = 0;           // further attempts after a transport failure or status 429, 502, 503, 504
-  int max_redirects = 10;    // 0: a redirect is the answer
-  bool verify = true;        // the server's certificate
-  std::string ca_file;       // absolute; "": the machine's bundle
+  int retries = 0;         // further attempts after a transport failure or status 429, 502, 503, 504
+  int max_redirects = 10;  // 0: a redirect is the answer
+  bool verify = true;      // the server's certificate
+  std::string ca_file;     // absolute; "": the machine's bundle
   HttpProxies proxies;
-  bool http2 = true;         // offered to https servers
-  std::string user;          // basic authentication; "": what the URL names, if anything
+  bool http2 = true;  // offered to https servers
+  std::string user;   // basic authentication; "": what the URL names, if anything
   std::string password;
   std::uint64_t max_body = std::uint64_t{64} << 20;
   // A body with a status of 2xx goes to this absolute path, atomically and whatever its size.

@@ -142,7 +142,8 @@ std::optional<long long> whole_option(lua_State* L, int table, const char* optio
   const auto number = number_field(L, table, option);
   if (!number) return std::nullopt;
   if (!(*number >= low && *number <= high) || std::nearbyint(*number) != *number) {
-    bad_option(L, option, fmt::format("whole number from {:.0f} to {:.0f} expected, got {}", low, high, *number));
+    bad_option(L, option,
+               fmt::format("whole number from {:.0f} to {:.0f} expected, got {}", low, high, *number));
   }
   return static_cast<long long>(*number);
 }
@@ -186,13 +187,15 @@ void raise_argument(lua_State* L, int arg, const std::string& call, const std::s
 void read_http_options(lua_State* L, int index, HttpRequest& request) {
   const Host& host = Vm::of(L).host();
   // HTTP_PROXY in capitals is not read: a CGI script's environment has it from a request header.
-  request.proxies = HttpProxies{environment_of(host, {"http_proxy", "all_proxy", "ALL_PROXY"}),
-                                environment_of(host, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}),
-                                environment_of(host, {"no_proxy", "NO_PROXY"})};
+  request.proxies =
+      HttpProxies{environment_of(host, {"http_proxy", "all_proxy", "ALL_PROXY"}),
+                  environment_of(host, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}),
+                  environment_of(host, {"no_proxy", "NO_PROXY"})};
   request.ca_file = environment_of(host, {"SSL_CERT_FILE"});
   if (lua_isnoneornil(L, index)) return;
-  check_options(L, index, {"headers", "query", "body", "json", "form", "timeout", "connect_timeout", "retries",
-                           "follow_redirects", "verify", "ca_file", "proxy", "http2", "user", "password", "max_body"});
+  check_options(L, index,
+                {"headers", "query", "body", "json", "form", "timeout", "connect_timeout", "retries",
+                 "follow_redirects", "verify", "ca_file", "proxy", "http2", "user", "password", "max_body"});
   read_headers(L, index, request);
   if (const auto query = fields_option(L, index, "query", true)) {
     request.url = with_query(request.url, encode_form(*query));
@@ -200,7 +203,8 @@ void read_http_options(lua_State* L, int index, HttpRequest& request) {
   read_body(L, index, request);
   read_duration(L, index, "timeout", request.timeout);
   read_duration(L, index, "connect_timeout", request.connect_timeout);
-  if (const auto retries = whole_option(L, index, "retries", 0, 100)) request.retries = static_cast<int>(*retries);
+  if (const auto retries = whole_option(L, index, "retries", 0, 100))
+    request.retries = static_cast<int>(*retries);
   read_redirects(L, index, request);
   request.verify = boolean_field(L, index, "verify").value_or(true);
   if (const auto file = string_field(L, index, "ca_file")) request.ca_file = join_path(host.workdir, *file);

@@ -36,13 +36,16 @@ HostAddresses look_up_host(const std::string& host) {
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
   std::vector<std::string> addresses;
-  for (const addrinfo* item = found; item != nullptr && addresses.size() < kMostAddresses; item = item->ai_next) {
+  for (const addrinfo* item = found; item != nullptr && addresses.size() < kMostAddresses;
+       item = item->ai_next) {
     char text[NI_MAXHOST];
-    if (getnameinfo(item->ai_addr, item->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    if (getnameinfo(item->ai_addr, item->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
+      continue;
     const std::string address(text);
     // An address with a zone cannot be handed to curl as text.
     if (address.find('%') != std::string::npos) continue;
-    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) addresses.push_back(address);
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end())
+      addresses.push_back(address);
   }
   if (addresses.empty()) {
     return Error{Code::kUnavailable, fmt::format("could not resolve \"{}\": no usable address", host)};
@@ -65,8 +68,8 @@ void HttpResolver::resolve(const std::string& host, Answer answer) {
   auto& waiting = waiting_[host];
   waiting.push_back(std::move(answer));
   if (waiting.size() > 1) return;
-  const bool accepted = executor_.post_blocking(
-      [weak = weak_from_this(), &executor = executor_, look_up = look_up_, host] {
+  const bool accepted =
+      executor_.post_blocking([weak = weak_from_this(), &executor = executor_, look_up = look_up_, host] {
         auto addresses = look_up(host);
         executor.reactor().post([weak, host, addresses = std::move(addresses)] {
           if (const auto self = weak.lock()) self->arrived(host, addresses);

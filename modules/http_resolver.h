@@ -18,8 +18,8 @@ class Executor;
 
 using HostAddresses = Result<std::vector<std::string>>;
 
-// What the machine's configuration says about a name (files, DNS, its plug-ins), preferred address first. Blocks, for
-// as long as the machine's resolver likes. The one place that asks.
+// What the machine's configuration says about a name (files, DNS, its plug-ins), preferred address first.
+// Blocks, for as long as the machine's resolver likes. The one place that asks.
 HostAddresses look_up_host(const std::string& host);
 
 class HttpResolver : public std::enable_shared_from_this<HttpResolver> {
@@ -30,7 +30,8 @@ class HttpResolver : public std::enable_shared_from_this<HttpResolver> {
   explicit HttpResolver(Executor& executor, HostAddresses (*look_up)(const std::string&) = look_up_host);
 
   // Calls `answer` at once when the name is known, else when its lookup ends; lookups of one name are shared.
-  // Addresses are kept for a minute, failures are not. Dropped unanswered when the resolver is destroyed first.
+  // Addresses are kept for a minute, failures are not. Dropped unanswered when the resolver is destroyed
+  // first.
   void resolve(const std::string& host, Answer answer);
 
  private:

@@ -35,7 +35,9 @@ std::string host_of(CURLU* url) {
   return host;
 }
 
-Error bad_url(std::string_view why) { return Error{Code::kInvalid, fmt::format("not a usable URL: {}", why)}; }
+Error bad_url(std::string_view why) {
+  return Error{Code::kInvalid, fmt::format("not a usable URL: {}", why)};
+}
 
 bool matches_exception(std::string_view host, std::string_view rule) {
   if (rule == "*") return true;
@@ -51,8 +53,8 @@ Result<HttpUrl> parse_http_url(const std::string& text) {
   if (text.find("://") == std::string::npos) return bad_url("it must start with http:// or https://");
   const UrlHandle url(curl_url());
   SLOTH_CHECK(url != nullptr);
-  const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, text.c_str(),
-                                      CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+  const CURLUcode code =
+      curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
   if (code != CURLUE_OK) return bad_url(curl_url_strerror(code));
   HttpUrl parts;
   parts.scheme = part_of(url.get(), CURLUPART_SCHEME);

@@ -14,11 +14,11 @@
 namespace sloth {
 
 struct HttpUrl {
-  std::string text;      // normalised, without user, password and fragment: for requests and messages
-  std::string scheme;    // "http" or "https"
-  std::string host;      // lower case; international names as xn--; IPv6 without brackets
-  std::string port;      // always there
-  std::string user;      // decoded; "" when absent
+  std::string text;    // normalised, without user, password and fragment: for requests and messages
+  std::string scheme;  // "http" or "https"
+  std::string host;    // lower case; international names as xn--; IPv6 without brackets
+  std::string port;    // always there
+  std::string user;    // decoded; "" when absent
   std::string password;
 
   [[nodiscard]] bool same_origin(const HttpUrl& other) const {
@@ -26,8 +26,8 @@ struct HttpUrl {
   }
 };
 
-// kInvalid for other schemes, a missing scheme or host, and text that is no URL. Blanks and bytes beyond ASCII in
-// path and query are percent-encoded.
+// kInvalid for other schemes, a missing scheme or host, and text that is no URL. Blanks and bytes beyond
+// ASCII in path and query are percent-encoded.
 Result<HttpUrl> parse_http_url(const std::string& text);
 
 // The text as given, less user and password: for messages, also about what is no URL.

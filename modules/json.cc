@@ -15,7 +15,7 @@ extern const std::string_view modules_json_meta;
 }  // namespace embedded
 namespace {
 
-constexpr int kDeepest = 200;      // what from_json reads back
+constexpr int kDeepest = 200;        // what from_json reads back
 constexpr double kMostHoles = 1024;  // so that {[1e9]=1, n=1e9} is no list of a billion nulls
 constexpr const char* kListType = "sloth.json.list";
 constexpr const char* kMark = "__jsontype";
@@ -39,7 +39,8 @@ class Encoder {
       case LUA_TTABLE: return read_table();
       case LUA_TNUMBER: {
         const double number = lua_tonumber(L_, -1);
-        if (!std::isfinite(number)) return refuse(std::isnan(number) ? "is not a number (nan)" : "is infinite");
+        if (!std::isfinite(number))
+          return refuse(std::isnan(number) ? "is not a number (nan)" : "is infinite");
         return Value(number);
       }
       default: return refuse(fmt::format("is a {}", luaL_typename(L_, -1)));
@@ -77,7 +78,8 @@ class Encoder {
     const bool marked = mark == "array";
     const std::size_t named = shape.entries - shape.integers - (shape.declared >= 0 ? 1 : 0);
     const double length = shape.declared >= 0 ? shape.declared : shape.highest;
-    const bool complete = shape.declared >= 0 ? length >= shape.highest : length == static_cast<double>(shape.integers);
+    const bool complete =
+        shape.declared >= 0 ? length >= shape.highest : length == static_cast<double>(shape.integers);
     if (named == 0 && (marked || shape.integers > 0) && complete &&
         length <= static_cast<double>(shape.integers) + kMostHoles) {
       return read_list(static_cast<int>(length));
@@ -102,7 +104,8 @@ class Encoder {
       if (number >= 1 && std::nearbyint(number) == number) {
         ++shape.integers;
         shape.highest = std::fmax(shape.highest, number);
-      } else if (lua_type(L_, -2) == LUA_TSTRING && text_at(L_, -2) == "n" && lua_type(L_, -1) == LUA_TNUMBER) {
+      } else if (lua_type(L_, -2) == LUA_TSTRING && text_at(L_, -2) == "n" &&
+                 lua_type(L_, -1) == LUA_TNUMBER) {
         const double declared = lua_tonumber(L_, -1);
         if (declared >= 0 && std::nearbyint(declared) == declared) shape.declared = declared;
       }
@@ -211,7 +214,8 @@ int encode(lua_State* L) {
     if (boolean_field(L, 2, "pretty").value_or(false)) indent = 2;
     if (const auto width = number_field(L, 2, "indent")) {
       if (!(*width >= 0 && *width <= kWidest) || std::nearbyint(*width) != *width) {
-        raise(L, fmt::format("bad option \"indent\" (whole number from 0 to {} expected, got {})", kWidest, *width));
+        raise(L, fmt::format("bad option \"indent\" (whole number from 0 to {} expected, got {})", kWidest,
+                             *width));
       }
       indent = static_cast<int>(*width);
     }

@@ -28,7 +28,7 @@ json = {}
 ---assert(not pcall(json.encode, { callback = print }))
 ---```
 ---@param value any
----@param options? {indent?: integer, pretty?: boolean} `indent`: spaces per level, over several lines; `pretty`: the same as `indent = 2`
+---@param options? {indent?: integer, pretty?: boolean} `indent`: spaces per level; `pretty`: the same as `indent = 2`
 ---@return string
 function json.encode(value, options) end
 

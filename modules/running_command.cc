@@ -17,8 +17,9 @@ void append_some(std::string& text, std::string_view bytes, std::size_t limit, b
 
 }  // namespace
 
-Result<std::shared_ptr<RunningCommand>> RunningCommand::start(Strand strand, Host& host, Options options) {
-  std::shared_ptr<RunningCommand> self(new RunningCommand(std::move(strand), host, std::move(options)));
+Result<std::shared_ptr<RunningCommand>> RunningCommand::start(const Strand& strand, Host& host,
+                                                              Options options) {
+  std::shared_ptr<RunningCommand> self(new RunningCommand(strand, host, std::move(options)));
   ChildProcess::Options child;
   child.spawn = std::move(self->options_.spawn);
   child.input = std::move(self->options_.input);

@@ -44,7 +44,7 @@ class RunningCommand : public std::enable_shared_from_this<RunningCommand> {
   };
 
   // `host` until abandon() or the end.
-  static Result<std::shared_ptr<RunningCommand>> start(Strand strand, Host& host, Options options);
+  static Result<std::shared_ptr<RunningCommand>> start(const Strand& strand, Host& host, Options options);
 
   // Calls `at_end` with this when it is over, perhaps at once; never after abandon(). One waiter at a time.
   using AtEnd = UniqueFunction<void(const std::shared_ptr<RunningCommand>& self)>;
@@ -63,8 +63,8 @@ class RunningCommand : public std::enable_shared_from_this<RunningCommand> {
   [[nodiscard]] Finish take_finish() { return std::move(finish_); }
 
  private:
-  RunningCommand(Strand strand, Host& host, Options options)
-      : strand_(std::move(strand)), host_(&host), options_(std::move(options)) {}
+  RunningCommand(const Strand& strand, Host& host, Options options)
+      : strand_(strand), host_(&host), options_(std::move(options)) {}
 
   // On the reactor's thread.
   bool output(OutputStream stream, std::string_view bytes) EXCLUDES(mutex_);

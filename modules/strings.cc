@@ -7,7 +7,10 @@ extern const std::string_view modules_strings_meta;
 }  // namespace embedded
 
 Module strings_module() {
-  return Module{.name = "strings", .natives = {}, .lua = embedded::modules_strings, .stub = embedded::modules_strings_meta};
+  return Module{.name = "strings",
+                .natives = {},
+                .lua = embedded::modules_strings,
+                .stub = embedded::modules_strings_meta};
 }
 
 }  // namespace sloth

@@ -1,5 +1,5 @@
-// The Lua module `strings`: what scripts miss in Lua's own string library. Lua only (strings.lua), so that the JIT
-// compiles it into the loops that call it.
+// The Lua module `strings`: what scripts miss in Lua's own string library. Lua only (strings.lua), so that
+// the JIT compiles it into the loops that call it.
 //
 // Immutable after start-up: thread-safe.
 #pragma once

@@ -168,7 +168,9 @@ end
 
 local function padding(text, width, fill, name)
   if type(text) ~= "string" then bad(1, name, "string", text) end
-  if type(width) ~= "number" or not (width >= 0 and width <= 1e6) then bad(2, name, "number from 0 to 1000000", width) end
+  if type(width) ~= "number" or not (width >= 0 and width <= 1e6) then
+    bad(2, name, "number from 0 to 1000000", width)
+  end
   if fill == nil then fill = " " end
   if type(fill) ~= "string" or width_of(fill) ~= 1 then bad(3, name, "one character", fill) end
   return rep(fill, floor(width) - width_of(text))

@@ -40,8 +40,11 @@ Result<Duration> read_duration(lua_State* L, int arg) {
   if (seconds >= 0 && seconds <= longest) {
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
   }
-  const std::string got = lua_type(L, arg) == LUA_TNUMBER ? number_text(lua_tonumber(L, arg)) : luaL_typename(L, arg);
-  return Error{Code::kInvalid, fmt::format("seconds from 0 to {:.0f} or a text like \"1m30s\" expected, got {}", longest, got)};
+  const std::string got =
+      lua_type(L, arg) == LUA_TNUMBER ? number_text(lua_tonumber(L, arg)) : luaL_typename(L, arg);
+  return Error{
+      Code::kInvalid,
+      fmt::format("seconds from 0 to {:.0f} or a text like \"1m30s\" expected, got {}", longest, got)};
 }
 
 int sleep(lua_State* L) {

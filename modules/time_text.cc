@@ -156,8 +156,10 @@ Result<std::string> format_rfc3339(double seconds) {
 
 Result<double> parse_rfc3339(const std::string& text) {
   if (const auto seconds = read_rfc3339(text)) return *seconds;
-  return Error{Code::kInvalid,
-               fmt::format("\"{}\" is not an RFC 3339 time; write it like 2026-03-01T12:00:00Z or give a layout", text)};
+  return Error{
+      Code::kInvalid,
+      fmt::format("\"{}\" is not an RFC 3339 time; write it like 2026-03-01T12:00:00Z or give a layout",
+                  text)};
 }
 
 }  // namespace sloth

@@ -24,7 +24,7 @@ struct CheckedWorkflow {
 
 CheckedWorkflow check_workflow(const CheckContext& context, const Record& record);
 
-// Gives a task of the group what it does not say itself.
+// Gives a task of the group what it does not say itself. REQUIRES: `task` is one of the group.
 void apply_defaults(const CheckedWorkflow& workflow, CheckedTask& task);
 
 }  // namespace sloth

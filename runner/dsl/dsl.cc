@@ -70,6 +70,7 @@ class Dsl::Impl {
       if (owner != 0) apply_defaults(checked_workflows[static_cast<std::size_t>(owner) - 1], checked);
       workflow.tasks.push_back(std::move(checked.spec));
     }
+    for (const CheckedWorkflow& checked : checked_workflows) warn_of_idle_strategy(checked, workflow);
     if (!problems.empty()) return problems.error([this](const Place& place) { return excerpt(place); });
 
     for (std::string& warning : shared.warnings()) workflow.warnings.push_back(std::move(warning));
@@ -98,6 +99,16 @@ class Dsl::Impl {
       if (sources_.count(file) > 0) continue;
       if (auto source = SourceText::read(file, chunk->text)) sources_.emplace(file, std::move(*source));
     }
+  }
+
+  static void warn_of_idle_strategy(const CheckedWorkflow& checked, Workflow& workflow) {
+    if (!checked.strategy) return;
+    for (const TaskSpec& task : workflow.tasks) {
+      if (task.workflow == checked.group.name && task.retries.extra_attempts > 0) return;
+    }
+    workflow.warnings.push_back(fmt::format(
+        "{}: workflow {}: config.retry_policy has no effect: none of its tasks is tried again; add retries",
+        checked.group.place.text(), quoted(checked.group.name)));
   }
 
   [[nodiscard]] int line_of_definitions(const std::string& file) const {

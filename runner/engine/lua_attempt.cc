@@ -93,11 +93,14 @@ void LuaAttempt::open_vm() {
     emit(TaskLog{severity, std::string(text), fields});
   };
   vm_ = Vm::open({.host = &host_, .chunks = options_.chunks, .interrupter = options_.interrupter});
+  // What is made from here to seal() lives as long as the VM: collecting in between finds nothing.
+  lua_gc(vm_->state(), LUA_GCSTOP, 0);
   // Before the modules: `goroutine` asks for it when it is installed.
   scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, Scheduler::Options{.clock = options_.clock});
   for (const Module& module : *options_.modules) vm_->install(module);
   scope_ = std::make_unique<TaskScope>(*vm_);
   vm_->seal();
+  lua_gc(vm_->state(), LUA_GCRESTART, 0);
 }
 
 const AttemptAction* LuaAttempt::action_of(Step step) const {

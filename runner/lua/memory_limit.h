@@ -17,6 +17,8 @@ class MemoryLimit {
 
   // Puts this allocator around the state's own one.
   void attach(lua_State* L);
+  // Gives the state its own allocator back: before lua_close(), which releases the arena of that one only.
+  void detach(lua_State* L) { lua_setallocf(L, inner_, inner_data_); }
 
   void enforce(bool on) { enforced_ = on; }
   [[nodiscard]] std::size_t used() const { return used_; }

@@ -113,7 +113,7 @@ Vm::Vm(const Options& options) : options_(options), jit_(options.jit), memory_(t
 }
 
 Vm::~Vm() {
-  memory_.enforce(false);
+  memory_.detach(state_);
   lua_close(state_);
 }
 

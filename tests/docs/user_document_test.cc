@@ -227,6 +227,13 @@ void ci_pipeline(const FencedBlock& block) {
     REQUIRE(at != std::string::npos);
   }
 
+  // A suite that fails, in a pool whose results nobody looks at: not a success.
+  const Run test_fails =
+      run(replaced(stages, "print('suite ' .. suite)", "assert(suite ~= 'e2e', 'e2e is red')") +
+          "function deploy_to_env(env) return env end\n" + block.text);
+  fails(test_fails, "pool \"tests\": 1 of 5 jobs failed and nothing looked at it");
+  CHECK_THAT(test_fails.output, Contains("e2e is red"));
+
   const Run prod_fails = run(stages + R"(
     function deploy_to_env(env) if env == 'prod' then error('no permission') end return env end
 )" + block.text);

@@ -1,6 +1,5 @@
 // Timeouts and Ctrl-C.
 #include <csignal>
-#include <cstdlib>
 
 #include <catch2/catch.hpp>
 
@@ -8,10 +7,6 @@
 
 namespace sloth {
 namespace {
-
-bool is_alive(const std::string& pid) {
-  return ::kill(static_cast<pid_t>(std::strtol(pid.c_str(), nullptr, 10)), 0) == 0;
-}
 
 TEST_CASE("a timeout ends a command with everything it started") {
   Sloth sloth;

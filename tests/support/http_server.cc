@@ -142,7 +142,8 @@ class HttpServer::Loop {
 // One connection. Lives as long as an operation on it is under way.
 class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Loop& loop, tcp::socket socket) : loop_(loop), socket_(std::move(socket)), timer_(socket_.get_executor()) {
+  Session(Loop& loop, tcp::socket socket)
+      : loop_(loop), socket_(std::move(socket)), timer_(socket_.get_executor()) {
     ++loop_.open;
   }
   ~Session() { --loop_.open; }
@@ -161,7 +162,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
     input_.erase(0, header_size);
     std::size_t length = 0;
     const auto declared = request.headers.find(MapKey("content-length"));
-    if (declared != request.headers.end()) length = std::strtoul(declared->second.as_string().c_str(), nullptr, 10);
+    if (declared != request.headers.end())
+      length = std::strtoul(declared->second.as_string().c_str(), nullptr, 10);
     const std::size_t missing = length > input_.size() ? length - input_.size() : 0;
     auto self = shared_from_this();
     asio::async_read(socket_, asio::dynamic_buffer(input_), asio::transfer_exactly(missing),
@@ -189,7 +191,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
       const std::size_t end = header.find("\r\n");
       const std::string field(header.substr(0, end));
       const std::size_t colon = field.find(": ");
-      if (colon != std::string::npos) request.headers[lower(field.substr(0, colon))] = field.substr(colon + 2);
+      if (colon != std::string::npos)
+        request.headers[lower(field.substr(0, colon))] = field.substr(colon + 2);
       header.remove_prefix(end + 2);
     }
     return request;
@@ -220,8 +223,10 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
       const bool bad = loop_.visits[route + " " + parts[1]]++ == 0;
       return reply(bad ? 429 : 200, bad ? "slow down" : "now", bad ? "Retry-After: 0\r\n" : "");
     }
-    if (route == "cookies") return reply(200, "", "Set-Cookie: a=1, b\r\nSet-Cookie: c=2\r\nX-Two: 1\r\nX-Two: 2\r\n");
-    if (route == "close-early") return send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789", false);
+    if (route == "cookies")
+      return reply(200, "", "Set-Cookie: a=1, b\r\nSet-Cookie: c=2\r\nX-Two: 1\r\nX-Two: 2\r\n");
+    if (route == "close-early")
+      return send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789", false);
     if (route == "reset") return;
     if (route == "hang") return hang();
     reply(404, "no such route");
@@ -237,7 +242,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
   }
 
   void redirect(int more) {
-    reply(302, "", fmt::format("Location: {}\r\n", more > 1 ? fmt::format("/redirect/{}", more - 1) : "/echo"));
+    reply(302, "",
+          fmt::format("Location: {}\r\n", more > 1 ? fmt::format("/redirect/{}", more - 1) : "/echo"));
   }
 
   void delay(int ms) {
@@ -251,7 +257,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
 
   // Ends when the client goes.
   void hang() {
-    asio::async_read(socket_, asio::dynamic_buffer(input_), [self = shared_from_this()](const std::error_code&, std::size_t) {});
+    asio::async_read(socket_, asio::dynamic_buffer(input_),
+                     [self = shared_from_this()](const std::error_code&, std::size_t) {});
   }
 
   void chunked(int count) {
@@ -264,7 +271,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
   }
 
   void drip(int count, int ms) {
-    send(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", count), true, [this, count, ms] { drop(count, ms); });
+    send(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", count), true,
+         [this, count, ms] { drop(count, ms); });
   }
 
   void drop(int left, int ms) {
@@ -286,7 +294,8 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
   void send(std::string text, bool keep, std::function<void()> next = nullptr) {
     output_ = std::move(text);
     asio::async_write(socket_, asio::buffer(output_),
-                      [this, self = shared_from_this(), keep, next = std::move(next)](const std::error_code& error, std::size_t) {
+                      [this, self = shared_from_this(), keep, next = std::move(next)](
+                          const std::error_code& error, std::size_t) {
                         if (error || !keep) return;
                         if (next) return next();
                         read();

@@ -38,9 +38,9 @@ class HttpServer {
   // "http://127.0.0.1:PORT" + path.
   [[nodiscard]] std::string url(const std::string& path = "") const;
 
-  [[nodiscard]] int requests() const;     // read so far
-  [[nodiscard]] int accepted() const;     // connections so far
-  [[nodiscard]] int open() const;         // connections now
+  [[nodiscard]] int requests() const;      // read so far
+  [[nodiscard]] int accepted() const;      // connections so far
+  [[nodiscard]] int open() const;          // connections now
   [[nodiscard]] int most_waiting() const;  // most /delay requests that ever waited at once
 
  private:

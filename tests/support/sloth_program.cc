@@ -242,6 +242,16 @@ std::string Sloth::content(const std::string& path) const {
   return text.str();
 }
 
+bool is_alive(const std::string& pid) {
+  const std::string number = pid.substr(0, pid.find('\n'));
+  REQUIRE_FALSE(number.empty());
+  std::ostringstream text;
+  text << std::ifstream("/proc/" + number + "/stat").rdbuf();
+  const std::string stat = text.str();
+  const auto end_of_name = stat.rfind(") ");
+  return end_of_name != std::string::npos && stat[end_of_name + 2] != 'Z';
+}
+
 std::string Sloth::story() const {
   std::string text = "sloth";
   for (const std::string& word : words_) text += " " + word;

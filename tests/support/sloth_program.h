@@ -75,4 +75,7 @@ class Sloth {
   double started_ = 0;
 };
 
+// Whether the process of that number (a pid as text, as `echo $! > pid` writes it) runs; zombies do not.
+bool is_alive(const std::string& pid);
+
 }  // namespace sloth

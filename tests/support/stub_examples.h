@@ -5,6 +5,7 @@
 //   for (const StubExample& example : stub_examples(module.stub)) CHECK(lua.run(example.text).ok());
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>

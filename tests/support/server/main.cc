@@ -1,4 +1,5 @@
-// sloth_test_server: HttpServer as a program. Prints its port and serves until its standard input ends or it is killed.
+// sloth_test_server: HttpServer as a program. Prints its port and serves until its standard input ends or it
+// is killed.
 #include <cstdio>
 
 #include "tests/support/http_server.h"

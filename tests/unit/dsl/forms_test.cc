@@ -263,6 +263,16 @@ TEST_CASE("the workflow's retries, agents and directory count for tasks that do 
   CHECK(workflow.find("all")->workdir == ".");
 }
 
+TEST_CASE("a retry policy that no task can use is told") {
+  const Workflow workflow = DslFixture().loaded(R"(
+    workflow.define("w", { tasks = { { name = "a", command = "x" } }, config = { retry_policy = "linear" } })
+  )");
+  CHECK(
+      workflow.warnings ==
+      Names{
+          R"(tasks.lua:2: workflow "w": config.retry_policy has no effect: none of its tasks is tried again; add retries)"});
+}
+
 TEST_CASE("what is said holds as it was when it was said") {
   const Workflow workflow = DslFixture().loaded(R"(
     local params = {}

@@ -26,8 +26,9 @@ struct EngineFixture {
 
   std::future<Result<HttpResponse>> begin(HttpRequest request, HttpEngine::Ticket* ticket = nullptr) {
     auto promise = std::make_shared<std::promise<Result<HttpResponse>>>();
-    const auto started =
-        engine.start(std::move(request), [promise](Result<HttpResponse> answer) { promise->set_value(std::move(answer)); });
+    const auto started = engine.start(std::move(request), [promise](Result<HttpResponse> answer) {
+      promise->set_value(std::move(answer));
+    });
     if (ticket != nullptr) *ticket = started;
     return promise->get_future();
   }
@@ -69,8 +70,8 @@ struct Folder {
 };
 
 int process_threads() {
-  return static_cast<int>(
-      std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator()));
+  return static_cast<int>(std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                                        std::filesystem::directory_iterator()));
 }
 
 }  // namespace
@@ -84,7 +85,8 @@ TEST_CASE("http engine: answers with status, headers, body and url") {
   CHECK(answer->body == R"({"hello":"world"})");
   CHECK(answer->url == http.server.url("/json"));
   CHECK(std::find(answer->headers.begin(), answer->headers.end(),
-                  std::pair<std::string, std::string>("content-type", "application/json")) != answer->headers.end());
+                  std::pair<std::string, std::string>("content-type", "application/json")) !=
+        answer->headers.end());
   CHECK(http.get("/status/404")->status == 404);
   CHECK(http.get("/chunked/3")->body == "chunk 1\nchunk 2\nchunk 3\n");
   CHECK(http.get("/bytes/1000000")->body.size() == 1000000);
@@ -213,7 +215,8 @@ TEST_CASE("http engine: redirects") {
     request.password = "secret";
     request.headers = {{"Cookie", "session=1"}, {"X-Other", "kept"}};
     request.url = http.server.url("/redirect-to?status=302&url=%2Fecho");
-    CHECK_THAT(http.fetch(request)->body, Catch::Contains("Basic bWU6c2VjcmV0") && Catch::Contains("session=1"));
+    CHECK_THAT(http.fetch(request)->body,
+               Catch::Contains("Basic bWU6c2VjcmV0") && Catch::Contains("session=1"));
     request.url = http.server.url("/redirect-to?status=302&url=" + other.url("/echo"));
     CHECK_THAT(http.fetch(request)->body,
                !Catch::Contains("Basic") && !Catch::Contains("session=1") && Catch::Contains("kept"));
@@ -250,7 +253,8 @@ TEST_CASE("http engine: a body beyond the limit fails instead of filling the mem
   HttpRequest request;
   request.url = http.server.url("/bytes/1001");
   request.max_body = 1000;
-  CHECK_THAT(http.fetch(request).error().message, Catch::StartsWith("the body is larger than max_body (1000 bytes)"));
+  CHECK_THAT(http.fetch(request).error().message,
+             Catch::StartsWith("the body is larger than max_body (1000 bytes)"));
   request.url = http.server.url("/bytes/1000");
   CHECK(http.fetch(request));
 }
@@ -332,9 +336,8 @@ TEST_CASE("http engine: a thousand transfers by name share one lookup and few th
   CHECK(threads <= 8);
   CHECK(http.executor.stats().blocking_started <= 1);
   CHECK(http.server.most_waiting() > 100);
-  WARN("1,000 transfers that wait 100 ms: "
-       << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms, most at once "
-       << http.server.most_waiting() << ", threads " << threads);
+  INFO("most at once " << http.server.most_waiting());
+  CHECK(took < std::chrono::seconds(10));  // one by one they would take 100 s
 }
 
 namespace {
@@ -353,19 +356,28 @@ TEST_CASE("http resolver: lookups of one name are shared, kept when good, not ke
   Executor executor({.workers = 1});
   auto resolver = std::make_shared<HttpResolver>(executor, fake_look_up);
   lookups = 0;
+  // What the job holds is its own: it may run on for a moment after the last answer.
+  struct Asked {
+    std::string host;
+    int times = 0;
+    int answers = 0;
+    int good = 0;
+    std::promise<int> all;
+  };
   const auto ask = [&](const std::string& host, int times) {
-    std::promise<int> good;
-    auto left = std::make_shared<int>(times);
-    auto sum = std::make_shared<int>(0);
-    executor.reactor().post([&, left, sum] {
-      for (int i = 0; i < times; ++i) {
-        resolver->resolve(host, [&, left, sum](const HostAddresses& addresses) {
-          *sum += addresses ? 1 : 0;
-          if (--*left == 0) good.set_value(*sum);
+    auto asked = std::make_shared<Asked>();
+    asked->host = host;
+    asked->times = times;
+    auto all = asked->all.get_future();
+    executor.reactor().post([asked, with = resolver.get()] {
+      for (int i = 0; i < asked->times; ++i) {
+        with->resolve(asked->host, [asked](const HostAddresses& addresses) {
+          asked->good += addresses ? 1 : 0;
+          if (++asked->answers == asked->times) asked->all.set_value(asked->good);
         });
       }
     });
-    return good.get_future().get();
+    return all.get();
   };
   CHECK(ask("good", 10) == 10);
   CHECK(lookups == 1);

@@ -21,9 +21,12 @@ TEST_CASE("http url: is taken apart") {
 }
 
 TEST_CASE("http url: what is none is refused in words") {
-  CHECK_THAT(parse_http_url("example.com/x").error().message, Catch::Contains("must start with http:// or https://"));
-  CHECK_THAT(parse_http_url("ftp://example.com").error().message, Catch::Contains("only http and https are spoken"));
-  CHECK_THAT(parse_http_url("file:///etc/passwd").error().message, Catch::Contains("only http and https are spoken"));
+  CHECK_THAT(parse_http_url("example.com/x").error().message,
+             Catch::Contains("must start with http:// or https://"));
+  CHECK_THAT(parse_http_url("ftp://example.com").error().message,
+             Catch::Contains("only http and https are spoken"));
+  CHECK_THAT(parse_http_url("file:///etc/passwd").error().message,
+             Catch::Contains("only http and https are spoken"));
   CHECK_FALSE(parse_http_url("http://"));
   CHECK_FALSE(parse_http_url("http://a:b:c/"));
   CHECK_FALSE(parse_http_url("http://x:99999/"));

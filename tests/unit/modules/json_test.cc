@@ -14,7 +14,8 @@ struct JsonFixture : LuaFixture {
   JsonFixture() : LuaFixture([](Executor&) { return std::vector<Module>{json_module()}; }) {}
   // The first result, a string, as it is.
   std::string encoded(const std::string& expression) {
-    auto ran = run("local text = json.encode(" + expression + ") return text");  // a tail call would hide the name
+    auto ran =
+        run("local text = json.encode(" + expression + ") return text");  // a tail call would hide the name
     return ran.ok() ? ran.results.at(0).as_string() : "error: " + ran.error();
   }
 };
@@ -39,7 +40,8 @@ TEST_CASE("json: empty lists need a mark, and null has one") {
   CHECK(lua.encoded("json.array()") == "[]");
   CHECK(lua.encoded("{a = json.array({}), b = json.array({1})}") == R"({"a":[],"b":[1]})");
   CHECK(lua.encoded("{json.null, json.null}") == "[null,null]");
-  CHECK_THAT(lua.encoded("json.array({x = 1})"), Catch::Contains("value is marked as a list but has other keys"));
+  CHECK_THAT(lua.encoded("json.array({x = 1})"),
+             Catch::Contains("value is marked as a list but has other keys"));
   CHECK(lua.run("return tostring(json.null)").text() == R"("null")");
   CHECK_THAT(lua.run("json.null.x = 1").error(), Catch::Contains("cannot be changed"));
 }
@@ -54,7 +56,8 @@ TEST_CASE("json: indentation") {
 
 TEST_CASE("json: what JSON cannot hold is refused with its path") {
   JsonFixture lua;
-  CHECK_THAT(lua.encoded("{a = {1, print}}"), Catch::Contains("bad argument #1 to 'encode' (value.a[2] is a function"));
+  CHECK_THAT(lua.encoded("{a = {1, print}}"),
+             Catch::Contains("bad argument #1 to 'encode' (value.a[2] is a function"));
   CHECK_THAT(lua.encoded("{a = 0/0}"), Catch::Contains("value.a is not a number (nan)"));
   CHECK_THAT(lua.encoded("{-1/0}"), Catch::Contains("value[1] is infinite"));
   CHECK_THAT(lua.encoded("(function() local t = {} t.me = {t} return t end)()"),
@@ -67,11 +70,14 @@ TEST_CASE("json: what JSON cannot hold is refused with its path") {
 
 TEST_CASE("json: texts are decoded") {
   JsonFixture lua;
-  CHECK(lua.run(R"(return json.decode('{"a":[1,2.5,"x",true,{}]}'))").text() == R"({"a":[1,2.5,"x",true,{}]})");
-  CHECK(lua.run("local t = json.decode('[1,null,3]') return #t >= 1, t.n, t[2], t[3]").text() == "true 3 null 3");
+  CHECK(lua.run(R"(return json.decode('{"a":[1,2.5,"x",true,{}]}'))").text() ==
+        R"({"a":[1,2.5,"x",true,{}]})");
+  CHECK(lua.run("local t = json.decode('[1,null,3]') return #t >= 1, t.n, t[2], t[3]").text() ==
+        "true 3 null 3");
   CHECK(lua.run("return json.decode('null')").text() == "null");
-  CHECK(lua.run(R"(return json.encode(json.decode('{"a":[],"b":{},"c":[[],[null]]}')))").results.at(0).as_string() ==
-        R"({"a":[],"b":{},"c":[[],[null]]})");
+  CHECK(lua.run(R"(return json.encode(json.decode('{"a":[],"b":{},"c":[[],[null]]}')))")
+            .results.at(0)
+            .as_string() == R"({"a":[],"b":{},"c":[[],[null]]})");
 }
 
 TEST_CASE("json: what is no JSON gives nil and the place") {
@@ -82,7 +88,8 @@ TEST_CASE("json: what is no JSON gives nil and the place") {
   CHECK_THAT(ran.results[1].as_string(), Catch::Contains("line 2"));
   CHECK(lua.run("return (json.decode(''))").text() == "null");
   CHECK(lua.run("return (json.decode(string.rep('[', 1000)))").text() == "null");
-  CHECK_THAT(lua.run("json.decode(5)").error(), Catch::Contains("bad argument #1 to 'decode' (string expected"));
+  CHECK_THAT(lua.run("json.decode(5)").error(),
+             Catch::Contains("bad argument #1 to 'decode' (string expected"));
 }
 
 TEST_CASE("json: the examples of the stub run") {

@@ -26,15 +26,19 @@ using Lines = std::vector<std::string>;
 
 TEST_CASE("log: each function has its severity") {
   LogFixture lua;
-  REQUIRE(lua.run("log.debug('a') log.info('b') log.success('c') log.warn('d') log.warning('e') log.error('f')").ok());
-  CHECK(lua.lines == Lines{"debug a {}", "info b {}", "success c {}", "warn d {}", "warn e {}", "error f {}"});
+  REQUIRE(
+      lua.run("log.debug('a') log.info('b') log.success('c') log.warn('d') log.warning('e') log.error('f')")
+          .ok());
+  CHECK(lua.lines ==
+        Lines{"debug a {}", "info b {}", "success c {}", "warn d {}", "warn e {}", "error f {}"});
 }
 
 TEST_CASE("log: the message may be anything, the way tostring shows it") {
   LogFixture lua;
   REQUIRE(lua.run(R"(
     log.info(nil) log.info(true) log.info(1.5) log.info(3)
-    log.info(setmetatable({}, {__tostring = function() return "shown" end})))").ok());
+    log.info(setmetatable({}, {__tostring = function() return "shown" end})))")
+              .ok());
   CHECK(lua.lines == Lines{"info nil {}", "info true {}", "info 1.5 {}", "info 3 {}", "info shown {}"});
   REQUIRE(lua.run("log.info({})").ok());
   CHECK(lua.lines.back().rfind("info table: 0x", 0) == 0);
@@ -49,7 +53,8 @@ TEST_CASE("log: fields are kept as data") {
 TEST_CASE("log: wrong use raises and names the argument") {
   LogFixture lua;
   CHECK_THAT(lua.run("log.info()").error(), Catch::Contains("test.lua:1: bad argument #1 to 'info'"));
-  CHECK_THAT(lua.run("log.info('a', 'b')").error(), Catch::Contains("bad argument #2 to 'info' (table expected"));
+  CHECK_THAT(lua.run("log.info('a', 'b')").error(),
+             Catch::Contains("bad argument #2 to 'info' (table expected"));
   CHECK_THAT(lua.run("log.info('a', {f = print})").error(), Catch::Contains("fields.f is a function"));
   CHECK(lua.lines.empty());
 }

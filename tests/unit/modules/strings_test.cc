@@ -46,12 +46,14 @@ TEST_CASE("strings: trimming") {
 
 TEST_CASE("strings: questions") {
   StringsFixture lua;
-  CHECK(lua.eval("strings.starts_with('abc', 'ab'), strings.starts_with('abc', ''), strings.starts_with('a', 'ab')") ==
-        "true true false");
-  CHECK(lua.eval("strings.ends_with('abc', 'bc'), strings.ends_with('abc', ''), strings.ends_with('c', 'bc')") ==
+  CHECK(lua.eval("strings.starts_with('abc', 'ab'), strings.starts_with('abc', ''), strings.starts_with('a', "
+                 "'ab')") == "true true false");
+  CHECK(lua.eval(
+            "strings.ends_with('abc', 'bc'), strings.ends_with('abc', ''), strings.ends_with('c', 'bc')") ==
         "true true false");
   CHECK(lua.eval("strings.contains('a+b', '+'), strings.contains('ab', '.')") == "true false");
-  CHECK(lua.eval("strings.is_empty(nil), strings.is_empty(' \\n'), strings.is_empty('x')") == "true true false");
+  CHECK(lua.eval("strings.is_empty(nil), strings.is_empty(' \\n'), strings.is_empty('x')") ==
+        "true true false");
 }
 
 TEST_CASE("strings: joining, replacing, padding and case") {
@@ -68,13 +70,16 @@ TEST_CASE("strings: joining, replacing, padding and case") {
 
 TEST_CASE("strings: wrong use raises at the caller") {
   StringsFixture lua;
-  CHECK(lua.run("strings.trim(5)").error() == "test.lua:1: bad argument #1 to 'trim' (string expected, got 5)");
+  CHECK(lua.run("strings.trim(5)").error() ==
+        "test.lua:1: bad argument #1 to 'trim' (string expected, got 5)");
   CHECK(lua.run("\nstrings.split('a', '')").error() ==
         "test.lua:2: bad argument #2 to 'split' (non-empty string expected, got string)");
   CHECK(lua.run("strings.split('a', ',', 0)").error() ==
         "test.lua:1: bad argument #3 to 'split' (whole number from 1 up expected, got 0)");
-  CHECK(lua.run("strings.join('a')").error() == "test.lua:1: bad argument #1 to 'join' (table expected, got string)");
-  CHECK(lua.run("strings.join({{}})").error() == "test.lua:1: bad argument #1 to 'join' (item 1 is a table value)");
+  CHECK(lua.run("strings.join('a')").error() ==
+        "test.lua:1: bad argument #1 to 'join' (table expected, got string)");
+  CHECK(lua.run("strings.join({{}})").error() ==
+        "test.lua:1: bad argument #1 to 'join' (item 1 is a table value)");
   CHECK(lua.run("strings.pad_left('a', 3, 'ab')").error() ==
         "test.lua:1: bad argument #3 to 'pad_left' (one character expected, got string)");
   CHECK(lua.run("strings.pad_left('a', 1e9)").error() ==

@@ -4,9 +4,10 @@
 // Not shared: one thread at a time.
 #pragma once
 
+#include <unistd.h>
+
 #include <csignal>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "modules/env.h"
@@ -17,6 +18,7 @@
 #include "runner/os/file_tree.h"
 #include "runner/os/process_tree.h"
 #include "tests/support/lua_fixture.h"
+#include "tests/support/stub_examples.h"
 
 namespace sloth::testing {
 
@@ -56,37 +58,13 @@ class TaskLua : private FreshDirectory, public LuaFixture {
   }
 };
 
-// The ```lua blocks of a module's description.
-inline std::vector<std::string> examples_of(std::string_view stub) {
-  std::vector<std::string> blocks;
-  bool inside = false;
-  while (!stub.empty()) {
-    const auto end = std::min(stub.find('\n'), stub.size());
-    std::string_view line = stub.substr(0, end);
-    stub.remove_prefix(std::min(end + 1, stub.size()));
-    if (!line.starts_with("---")) {
-      inside = false;
-      continue;
-    }
-    line.remove_prefix(3);
-    if (line.starts_with("```")) {
-      inside = line == "```lua";
-      if (inside) blocks.emplace_back();
-    } else if (inside) {
-      blocks.back().append(line).append(1, '\n');
-    }
-  }
-  return blocks;
-}
-
 inline void check_examples(const Module& module) {
-  const auto blocks = examples_of(module.stub);
-  REQUIRE_FALSE(blocks.empty());
-  for (const std::string& block : blocks) {
-    CAPTURE(block);
+  const auto examples = stub_examples(module.stub);
+  REQUIRE_FALSE(examples.empty());
+  for (const StubExample& example : examples) {
+    CAPTURE(example.line);
     TaskLua lua;
-    const auto ran = lua.run(block);
-    CHECK(ran.text().empty());
+    CHECK(lua.run(example.text).text().empty());
   }
 }
 

@@ -25,9 +25,9 @@ TEST_CASE("time: RFC 3339 is read and written") {
   CHECK(*parse_rfc3339("2026-03-01T12:00:00+01:00") == 1772362800);
   CHECK(*parse_rfc3339("2026-03-01 12:00:00.250-00:30") == 1772368200.25);
   CHECK(*parse_rfc3339("2024-02-29t00:00:00z") == 1709164800);
-  for (const char* bad : {"", "2026-03-01", "2026-3-1T00:00:00Z", "2023-02-29T00:00:00Z", "2026-13-01T00:00:00Z",
-                          "2026-03-01T24:00:00Z", "2026-03-01T12:00:00", "2026-03-01T12:00:00Zx", "2026-03-01T12:00:00.Z",
-                          "2026-03-01T12:00:00+0100"}) {
+  for (const char* bad : {"", "2026-03-01", "2026-3-1T00:00:00Z", "2023-02-29T00:00:00Z",
+                          "2026-13-01T00:00:00Z", "2026-03-01T24:00:00Z", "2026-03-01T12:00:00",
+                          "2026-03-01T12:00:00Zx", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00+0100"}) {
     INFO(bad);
     CHECK_FALSE(parse_rfc3339(bad));
   }
@@ -49,7 +49,8 @@ TEST_CASE("time: layouts of strftime") {
   CHECK_FALSE(parse_time("02/01/1970 x", "%d/%m/%Y", Zone::kUtc));
   CHECK_FALSE(parse_time("yesterday", "%d/%m/%Y", Zone::kUtc));
   const double now = 1772362800;
-  CHECK(*parse_time(*format_time(now, "%Y-%m-%d %H:%M:%S", Zone::kLocal), "%Y-%m-%d %H:%M:%S", Zone::kLocal) == now);
+  CHECK(*parse_time(*format_time(now, "%Y-%m-%d %H:%M:%S", Zone::kLocal), "%Y-%m-%d %H:%M:%S",
+                    Zone::kLocal) == now);
 }
 
 TEST_CASE("time: the clocks advance") {
@@ -60,7 +61,8 @@ TEST_CASE("time: the clocks advance") {
     assert(wall > 1.6e9 and math.abs(ms / 1000 - wall) < 1 and ms % 1 == 0)
     local passed = time.monotonic() - start
     assert(passed >= 0.02 and passed < 5, passed)
-    return time.sleep(0))").text() == "");
+    return time.sleep(0))")
+            .text() == "");
 }
 
 TEST_CASE("time: a sleeping task can be cut short") {
@@ -75,15 +77,19 @@ TEST_CASE("time: durations as text") {
   TimeFixture lua;
   CHECK(lua.run("return time.duration('1h30m'), time.duration('250ms')").text() == "5400 0.25");
   CHECK(lua.run("return (time.duration('soon'))").text() == "null");
-  CHECK(lua.run("return time.format_duration(0.012), time.format_duration(3720)").text() == R"("12ms" "1h02m")");
+  CHECK(lua.run("return time.format_duration(0.012), time.format_duration(3720)").text() ==
+        R"("12ms" "1h02m")");
 }
 
 TEST_CASE("time: wrong use raises with the user's position") {
   TimeFixture lua;
-  CHECK_THAT(lua.run("\ntime.sleep(-1)").error(), Catch::StartsWith("test.lua:2: bad argument #1 to 'time.sleep'"));
-  CHECK_THAT(lua.run("time.sleep()").error(), Catch::StartsWith("test.lua:1: bad argument #1 to 'time.sleep'"));
+  CHECK_THAT(lua.run("\ntime.sleep(-1)").error(),
+             Catch::StartsWith("test.lua:2: bad argument #1 to 'time.sleep'"));
+  CHECK_THAT(lua.run("time.sleep()").error(),
+             Catch::StartsWith("test.lua:1: bad argument #1 to 'time.sleep'"));
   CHECK_THAT(lua.run("time.sleep('soon')").error(), Catch::Contains("\"soon\" is not a duration"));
-  CHECK_THAT(lua.run("time.format(0, '%Y', 'cet')").error(), Catch::Contains("\"local\" or \"utc\" expected"));
+  CHECK_THAT(lua.run("time.format(0, '%Y', 'cet')").error(),
+             Catch::Contains("\"local\" or \"utc\" expected"));
   CHECK_THAT(lua.run("time.format(0/0)").error(), Catch::Contains("bad argument #1 to 'format'"));
 }
 
