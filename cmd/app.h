@@ -1,5 +1,5 @@
-// App: the parts of the process that live as long as it works with a task file, as members in the order in which
-// they are built. The one place where things are wired.
+// App: the parts of the process that live as long as it works with a task file, as members in the order in
+// which they are built. The one place where things are wired.
 //
 // Not shared: one thread at a time, except interrupt handling, which comes from the signal thread.
 #pragma once
@@ -36,7 +36,9 @@ class App {
   [[nodiscard]] Executor& executor() { return executor_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] const std::vector<Module>& modules() const { return builtins_.modules(); }
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& environment() const { return environment_; }
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& environment() const {
+    return environment_;
+  }
   // Unique among runs.
   [[nodiscard]] const std::string& run_id() const { return run_id_; }
   // Requested by the first Ctrl-C.

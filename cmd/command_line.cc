@@ -22,11 +22,11 @@ namespace {
 
 constexpr const char* kCommands[] = {"run", "list", "check", "modules", "version"};
 // What the design has and this version has not: named, so that nobody hunts for a spelling mistake.
-constexpr const char* kLaterCommands[] = {"graph", "init",       "agent",  "master", "runs", "state",
-                                          "secrets", "completion", "doctor", "workflow"};
-constexpr const char* kLaterFlags[] = {"--delegate-to", "-d",     "--check",   "--diff",  "--force",
-                                       "--only",        "--skip", "--watch",   "-w",      "--yes",
-                                       "-y",            "--junit", "--report", "--trace", "--schedule-seed"};
+constexpr const char* kLaterCommands[] = {"graph", "init",    "agent",      "master", "runs",
+                                          "state", "secrets", "completion", "doctor", "workflow"};
+constexpr const char* kLaterFlags[] = {
+    "--delegate-to", "-d", "--check", "--diff",   "--force", "--only",         "--skip", "--watch", "-w",
+    "--yes",         "-y", "--junit", "--report", "--trace", "--schedule-seed"};
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -39,14 +39,16 @@ constexpr const char* kFooter =
     "\n"
     "A first tasks.lua:\n"
     "  task(\"build\"):command(\"make\"):build()\n"
-    "  task(\"test\"):depends_on(\"build\"):command(function() log.info(\"testing\") return true end):build()\n";
+    "  task(\"test\"):depends_on(\"build\"):command(function() log.info(\"testing\") return true "
+    "end):build()\n";
 
 bool is_one_of(const std::string& word, const auto& list) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
 
 int usage_error(const std::string& message, const std::string& command) {
-  write_all(STDERR_FILENO, fmt::format("sloth: {}\nsee: sloth {}--help\n", message, command.empty() ? "" : command + " "));
+  write_all(STDERR_FILENO,
+            fmt::format("sloth: {}\nsee: sloth {}--help\n", message, command.empty() ? "" : command + " "));
   return kExitUsage;
 }
 
@@ -93,8 +95,9 @@ int run_command_line(int argc, char** argv) {
   if (words.empty()) words.emplace_back("--help");
 
   int exit_code = kExitOk;
-  add_run_command(app, exit_code, implied ? std::vector<std::string>(std::begin(kCommands), std::end(kCommands))
-                                          : std::vector<std::string>());
+  add_run_command(app, exit_code,
+                  implied ? std::vector<std::string>(std::begin(kCommands), std::end(kCommands))
+                          : std::vector<std::string>());
   add_list_command(app, exit_code);
   add_check_command(app, exit_code);
   add_modules_command(app, exit_code);

@@ -23,8 +23,8 @@ Config Config::from_environment() {
   Config config;
   // The XDG rules: a relative path there is to be ignored.
   const std::string_view state_home = variable("XDG_STATE_HOME");
-  const std::string base = state_home.starts_with('/') ? std::string(state_home)
-                                                        : join_path(home_directory(), ".local/state");
+  const std::string base =
+      state_home.starts_with('/') ? std::string(state_home) : join_path(home_directory(), ".local/state");
   config.state_directory = join_path(base, "sloth");
   config.stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   config.color = config.stdout_is_terminal && variable("NO_COLOR").empty() && variable("TERM") != "dumb";

@@ -53,7 +53,8 @@ std::string count_of(std::size_t count, const char* what) {
 
 }  // namespace
 
-Console::Console(ConsoleOptions options, OutputFile& out, OutputFile& err) : options_(options), out_(out), err_(err) {}
+Console::Console(ConsoleOptions options, OutputFile& out, OutputFile& err)
+    : options_(options), out_(out), err_(err) {}
 
 void Console::on_event(const Event& event) {
   MutexLock lock(mutex_);
@@ -67,7 +68,8 @@ void Console::show(const Event& event) {
   } else if (std::get_if<TaskStarted>(&event.body) != nullptr) {
     views_[task];
     if (options_.quiet) return;
-    say(painted(kDim, "▶") + " " + task + (event.attempt > 1 ? fmt::format(" (attempt {})", event.attempt) : ""));
+    say(painted(kDim, "▶") + " " + task +
+        (event.attempt > 1 ? fmt::format(" (attempt {})", event.attempt) : ""));
   } else if (const auto* output = std::get_if<TaskOutput>(&event.body)) {
     show_output(task, *output);
   } else if (const auto* log = std::get_if<TaskLog>(&event.body)) {
@@ -173,9 +175,9 @@ void Console::show_end(const std::string& task, const Outcome& outcome) {
     }
   }
   if (options_.quiet && outcome.succeeded()) return;
-  const std::string mark = outcome.succeeded()                            ? painted(kGreen, "✓")
+  const std::string mark = outcome.succeeded()                       ? painted(kGreen, "✓")
                            : outcome.kind == OutcomeKind::kCancelled ? painted(kYellow, "✗")
-                                                                      : painted(kRed, "✗");
+                                                                     : painted(kRed, "✗");
   std::string line = mark + " " + task;
   if (started) line += "  " + painted(kDim, format_duration(outcome.elapsed));
   if (outcome.succeeded() && !outcome.changed) line += "  unchanged";
@@ -220,15 +222,16 @@ void Console::summarize(const RunReport& report, const Locate& locate) {
 
 void Console::show_failure(const std::string& task, const Outcome& outcome, const Location& location) {
   say("");
-  std::string title = fmt::format("{} {}", task, outcome.kind == OutcomeKind::kFailed
-                                                     ? "failed"
-                                                     : outcome.kind == OutcomeKind::kTimedOut ? "timed out"
-                                                                                              : outcome_name(outcome.kind));
+  std::string title = fmt::format("{} {}", task,
+                                  outcome.kind == OutcomeKind::kFailed     ? "failed"
+                                  : outcome.kind == OutcomeKind::kTimedOut ? "timed out"
+                                                                           : outcome_name(outcome.kind));
   if (outcome.attempts > 1) title += fmt::format(" ({} attempts)", outcome.attempts);
   std::string text = painted(kRed, "✗") + " " + painted(kBold, title) + "\n";
   text += indented(outcome.message, "  ");
   if (!location.place.empty()) text += "  at " + location.place + "\n" + indented(location.excerpt, "  ");
-  if (!outcome.traceback.empty()) text += painted(kDim, "  called from") + "\n" + indented(outcome.traceback, "    ");
+  if (!outcome.traceback.empty())
+    text += painted(kDim, "  called from") + "\n" + indented(outcome.traceback, "    ");
   const auto tail = tails_.find(task);
   if (tail != tails_.end() && !tail->second.empty()) {
     text += painted(kDim, "  last lines of its output") + "\n";

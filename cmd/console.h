@@ -1,5 +1,5 @@
-// Console: the run as plain text: a line where a task starts and ends, its output in between with the task's name in
-// front, and at the end every failure once more.
+// Console: the run as plain text: a line where a task starts and ends, its output in between with the task's
+// name in front, and at the end every failure once more.
 //
 //   ▶ build
 //   [build] gcc -c main.c
@@ -63,7 +63,8 @@ class Console final : public EventSink {
   void show_output(const std::string& task, const TaskOutput& output) REQUIRES(mutex_);
   void show_log(const std::string& task, const TaskLog& log) REQUIRES(mutex_);
   void show_end(const std::string& task, const Outcome& outcome) REQUIRES(mutex_);
-  void show_failure(const std::string& task, const Outcome& outcome, const Location& location) REQUIRES(mutex_);
+  void show_failure(const std::string& task, const Outcome& outcome, const Location& location)
+      REQUIRES(mutex_);
   void keep(View& view, std::string_view line) REQUIRES(mutex_);
   void line_of(const std::string& task, View& view, std::string_view text) REQUIRES(mutex_);
   void end_lines(const std::string& task) REQUIRES(mutex_);
@@ -75,7 +76,7 @@ class Console final : public EventSink {
   OutputFile& out_;
   OutputFile& err_;
   Mutex mutex_;
-  std::map<std::string, View> views_ GUARDED_BY(mutex_);  // of tasks that run
+  std::map<std::string, View> views_ GUARDED_BY(mutex_);                     // of tasks that run
   std::map<std::string, std::deque<std::string>> tails_ GUARDED_BY(mutex_);  // of those that failed
   bool local_forced_ GUARDED_BY(mutex_) = false;
 };

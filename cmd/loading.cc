@@ -29,10 +29,11 @@ Result<std::string> choose_file(const FileChoice& choice, std::vector<std::strin
     words.erase(words.begin());
     return found;
   }
-  return Error{Code::kNotFound,
-               "no task file: there is no tasks.lua, tasks.sloth or sloth.lua in this directory or above it.\n"
-               "Name one (sloth run FILE), or write tasks.lua, for example:\n"
-               "  task(\"hello\"):command(\"echo hello\"):build()"};
+  return Error{
+      Code::kNotFound,
+      "no task file: there is no tasks.lua, tasks.sloth or sloth.lua in this directory or above it.\n"
+      "Name one (sloth run FILE), or write tasks.lua, for example:\n"
+      "  task(\"hello\"):command(\"echo hello\"):build()"};
 }
 
 Host host_for(const App& app, const PlanVm::File& file, const Value& values, EventSink& sink) {

@@ -3,9 +3,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <limits.h>
 #include <algorithm>
 #include <cerrno>
-#include <limits.h>
 
 namespace sloth {
 namespace {

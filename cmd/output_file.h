@@ -1,7 +1,8 @@
-// OutputFile: stdout or stderr, written in order from many threads without any of them waiting for a slow reader
-// (only once 8 MiB are queued).
+// OutputFile: stdout or stderr, written in order from many threads without any of them waiting for a slow
+// reader (only once 8 MiB are queued).
 //
-// Thread-safe. A reader that has gone away (EPIPE) is no failure: what follows is dropped and the run goes on.
+// Thread-safe. A reader that has gone away (EPIPE) is no failure: what follows is dropped and the run goes
+// on.
 #pragma once
 
 #include <string>
@@ -39,8 +40,8 @@ class OutputFile {
   bool broken_ GUARDED_BY(mutex_) = false;
 };
 
-// Writes all of it, waiting as long as it takes; false when the reader is gone. For short texts before and after a
-// run.
+// Writes all of it, waiting as long as it takes; false when the reader is gone. For short texts before and
+// after a run.
 bool write_all(int fd, std::string_view bytes);
 
 }  // namespace sloth

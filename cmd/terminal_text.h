@@ -8,8 +8,9 @@
 
 namespace sloth {
 
-// One line: colour sequences and tabs stay; of text that overwrote itself with carriage returns the last version is
-// left; other control characters become visible ("\x1b", "\x07"), so that output cannot drive the terminal.
+// One line: colour sequences and tabs stay; of text that overwrote itself with carriage returns the last
+// version is left; other control characters become visible ("\x1b", "\x07"), so that output cannot drive the
+// terminal.
 std::string terminal_text(std::string_view line);
 
 }  // namespace sloth

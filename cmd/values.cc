@@ -24,7 +24,8 @@ Value scalar(const YAML::Node& node) {
   if (text == "true" || text == "True" || text == "TRUE") return true;
   if (text == "false" || text == "False" || text == "FALSE") return false;
   const char first = text[0];
-  const bool may_be_number = std::isdigit(static_cast<unsigned char>(first)) != 0 || first == '-' || first == '+' || first == '.';
+  const bool may_be_number =
+      std::isdigit(static_cast<unsigned char>(first)) != 0 || first == '-' || first == '+' || first == '.';
   if (may_be_number && text.find_first_not_of("0123456789+-.eE") == std::string::npos) {
     char* end = nullptr;
     const double number = std::strtod(text.c_str(), &end);
@@ -57,7 +58,8 @@ Result<Value> from_yaml(const YAML::Node& node, int depth) {
       Value::Map map;
       for (const auto& entry : node) {
         if (!entry.first.IsScalar()) {
-          return Error{Code::kInvalid, fmt::format("line {}: a key must be plain text", entry.first.Mark().line + 1)};
+          return Error{Code::kInvalid,
+                       fmt::format("line {}: a key must be plain text", entry.first.Mark().line + 1)};
         }
         auto value = from_yaml(entry.second, depth + 1);
         if (!value) return value;
@@ -78,7 +80,8 @@ Result<Value> read_values(const std::string& path) {
     Result<Value> value = from_yaml(YAML::Load(*text), 0);
     if (!value) return value.error().in(what);
     if (value->is_nil()) return Value(Value::Map{});
-    if (!value->is_map()) return Error{Code::kInvalid, what + ": must be a map of names to values at the top"};
+    if (!value->is_map())
+      return Error{Code::kInvalid, what + ": must be a map of names to values at the top"};
     return value;
   } catch (const YAML::Exception& error) {  // the library reports no other way
     return Error{Code::kInvalid, fmt::format("{}: line {}: {}", what, error.mark.line + 1, error.msg)};

@@ -1,4 +1,5 @@
-// The global `values`: files given with -v, then SLOTH_VALUE_A__B of the environment, then --set; later ones win.
+// The global `values`: files given with -v, then SLOTH_VALUE_A__B of the environment, then --set; later ones
+// win.
 //
 // Thread-safe: pure functions, apart from reading files.
 #pragma once
@@ -13,9 +14,9 @@
 namespace sloth {
 
 struct ValueSources {
-  std::vector<std::string> files;    // YAML (or JSON), each a map; maps merge key by key, lists are replaced
+  std::vector<std::string> files;  // YAML (or JSON), each a map; maps merge key by key, lists are replaced
   std::vector<std::pair<std::string, std::string>> environment;  // all of it; SLOTH_VALUE_* are picked
-  std::vector<std::string> settings;  // "a.b=c"
+  std::vector<std::string> settings;                             // "a.b=c"
 };
 
 Result<Value> assemble_values(const ValueSources& sources);

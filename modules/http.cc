@@ -193,9 +193,9 @@ int response_type(lua_State* L) {
 }
 
 int response_json(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  check_type(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "body");
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_argerror(L, 1, "response expected");
+  if (lua_type(L, -1) != LUA_TSTRING) arg_error(L, 1, "response expected");
   std::size_t size = 0;
   const char* text = lua_tolstring(L, -1, &size);
   auto value = from_json(std::string_view(text, size));

@@ -221,7 +221,7 @@ int encode(lua_State* L) {
     }
   }
   auto text = encode_json(L, 1, "value", indent);
-  if (!text) luaL_argerror(L, 1, text.error().message.c_str());
+  if (!text) arg_error(L, 1, text.error().message);
   push(L, *text);
   return 1;
 }
@@ -238,7 +238,7 @@ int array(lua_State* L) {
     lua_settop(L, 0);
     lua_newtable(L);
   }
-  luaL_checktype(L, 1, LUA_TTABLE);
+  check_type(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   push_list_type(L);
   lua_setmetatable(L, 1);

@@ -37,9 +37,9 @@ std::string_view message_text(lua_State* L) {
 
 Value::Map fields_of(lua_State* L) {
   if (lua_isnoneornil(L, 2)) return {};
-  luaL_checktype(L, 2, LUA_TTABLE);
+  check_type(L, 2, LUA_TTABLE);
   auto fields = to_value(L, 2, "fields");
-  if (!fields) luaL_argerror(L, 2, fields.error().message.c_str());
+  if (!fields) arg_error(L, 2, fields.error().message);
   if (fields->is_map()) return std::move(fields->as_map());
   Value::Map numbered;
   double position = 0;

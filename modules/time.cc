@@ -49,8 +49,7 @@ Result<Duration> read_duration(lua_State* L, int arg) {
 
 int sleep(lua_State* L) {
   const auto duration = read_duration(L, 1);
-  // luaL_argerror would name the wrapper of waiting natives.
-  if (!duration) raise(L, fmt::format("bad argument #1 to 'time.sleep' ({})", duration.error().message));
+  if (!duration) arg_error(L, 1, duration.error().message);
   Scheduler& scheduler = Scheduler::of(L);
   struct Sleep {
     TimerId timer = 0;
@@ -72,13 +71,13 @@ int sleep(lua_State* L) {
 
 double check_time(lua_State* L, int arg) {
   if (lua_isnoneornil(L, arg)) return wall_seconds(L);
-  luaL_checktype(L, arg, LUA_TNUMBER);
+  check_type(L, arg, LUA_TNUMBER);
   return lua_tonumber(L, arg);
 }
 
 Zone check_zone(lua_State* L, int arg) {
   const std::string_view name = opt_string(L, arg, "local");
-  if (name != "local" && name != "utc") luaL_argerror(L, arg, "\"local\" or \"utc\" expected");
+  if (name != "local" && name != "utc") arg_error(L, arg, "\"local\" or \"utc\" expected");
   return name == "utc" ? Zone::kUtc : Zone::kLocal;
 }
 
@@ -86,7 +85,7 @@ int format(lua_State* L) {
   const double seconds = check_time(L, 1);
   const std::string layout(opt_string(L, 2, "%Y-%m-%d %H:%M:%S"));
   auto text = format_time(seconds, layout, check_zone(L, 3));
-  if (!text) luaL_argerror(L, 1, text.error().message.c_str());
+  if (!text) arg_error(L, 1, text.error().message);
   push(L, *text);
   return 1;
 }
@@ -103,7 +102,7 @@ int parse(lua_State* L) {
 
 int rfc3339(lua_State* L) {
   auto text = format_rfc3339(check_time(L, 1));
-  if (!text) luaL_argerror(L, 1, text.error().message.c_str());
+  if (!text) arg_error(L, 1, text.error().message);
   push(L, *text);
   return 1;
 }
@@ -116,9 +115,9 @@ int duration_of(lua_State* L) {
 }
 
 int duration_text(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TNUMBER);
+  check_type(L, 1, LUA_TNUMBER);
   const auto duration = read_duration(L, 1);
-  if (!duration) luaL_argerror(L, 1, duration.error().message.c_str());
+  if (!duration) arg_error(L, 1, duration.error().message);
   push(L, format_duration(*duration));
   return 1;
 }

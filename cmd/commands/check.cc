@@ -15,8 +15,10 @@ namespace sloth {
 namespace {
 
 constexpr const char* kFooter =
-    "Loads the file as `sloth run` does, so its top level runs; no task does. Finds wrong names, options and durations,\n"
-    "cycles, unknown dependencies and captured values that a task cannot take along. All problems are told at once.\n"
+    "Loads the file as `sloth run` does, so its top level runs; no task does. Finds wrong names, options and "
+    "durations,\n"
+    "cycles, unknown dependencies and captured values that a task cannot take along. All problems are told "
+    "at once.\n"
     "\n"
     "Examples:\n"
     "  sloth check\n"

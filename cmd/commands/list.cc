@@ -45,7 +45,8 @@ std::string as_json(const Workflow& workflow) {
                                    {"version", group.version},
                                    {"tasks", list_of(group.tasks)}});
   }
-  return to_json(Value::Map{{"file", workflow.file}, {"tasks", std::move(tasks)}, {"workflows", std::move(groups)}}, 2);
+  return to_json(
+      Value::Map{{"file", workflow.file}, {"tasks", std::move(tasks)}, {"workflows", std::move(groups)}}, 2);
 }
 
 std::string as_text(const Workflow& workflow) {
@@ -55,14 +56,17 @@ std::string as_text(const Workflow& workflow) {
   std::string text;
   for (const TaskSpec& spec : workflow.tasks) {
     std::string line = fmt::format("{:<{}}  {}", spec.name, width, spec.description);
-    if (!spec.depends_on.empty()) line += fmt::format("{}needs {}", spec.description.empty() ? "" : "  ", fmt::join(spec.depends_on, ", "));
+    if (!spec.depends_on.empty())
+      line +=
+          fmt::format("{}needs {}", spec.description.empty() ? "" : "  ", fmt::join(spec.depends_on, ", "));
     if (!spec.delegate_to.empty()) line += fmt::format("  on {}", fmt::join(spec.delegate_to, ", "));
     while (line.ends_with(' ')) line.pop_back();
     text += line + "\n";
   }
   for (const WorkflowGroup& group : workflow.groups) {
-    text += fmt::format("\nworkflow {}{}{}\n  {}\n", group.name, group.version.empty() ? "" : " " + group.version,
-                        group.description.empty() ? "" : ": " + group.description, fmt::join(group.tasks, ", "));
+    text +=
+        fmt::format("\nworkflow {}{}{}\n  {}\n", group.name, group.version.empty() ? "" : " " + group.version,
+                    group.description.empty() ? "" : ": " + group.description, fmt::join(group.tasks, ", "));
   }
   return text.empty() ? workflow.file + " declares no tasks\n" : text;
 }

@@ -35,7 +35,8 @@ int show_modules(const std::string& wanted) {
     if (module.name == wanted) text = stub_text(module.stub);
   }
   if (text.empty()) {
-    return report_error({Code::kNotFound, fmt::format("no module \"{}\"{}\nsee: sloth modules", wanted, did_you_mean(wanted, names))});
+    return report_error({Code::kNotFound, fmt::format("no module \"{}\"{}\nsee: sloth modules", wanted,
+                                                      did_you_mean(wanted, names))});
   }
   write_all(STDOUT_FILENO, text);
   return kExitOk;

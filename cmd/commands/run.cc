@@ -28,7 +28,8 @@ namespace sloth {
 namespace {
 
 constexpr const char* kFooter =
-    "FILE is a word that ends in .lua or .sloth or holds a slash; other words are tasks. Without FILE: tasks.lua,\n"
+    "FILE is a word that ends in .lua or .sloth or holds a slash; other words are tasks. Without FILE: "
+    "tasks.lua,\n"
     "tasks.sloth or sloth.lua here or in the nearest directory above. Without TASK: all tasks.\n"
     "\n"
     "Examples:\n"
@@ -39,7 +40,8 @@ constexpr const char* kFooter =
     "  sloth run -n                        only shows what would run, and in which order\n"
     "  sloth run --output json             one JSON event per line, for programs\n"
     "\n"
-    "Exit codes: 0 all well; 1 a task failed; 2 usage or a wrong task file, nothing ran; 6 the record of runs cannot\n"
+    "Exit codes: 0 all well; 1 a task failed; 2 usage or a wrong task file, nothing ran; 6 the record of "
+    "runs cannot\n"
     "be written; 124 --timeout was over; 130 interrupted.\n";
 
 struct RunFlags {
@@ -71,7 +73,8 @@ class RunSink final : public EventSink {
 Result<Duration> read_timeout(const std::string& text) {
   if (text.empty()) return Duration::zero();
   const bool seconds = text.find_first_not_of("0123456789.") == std::string::npos;
-  Result<Duration> timeout = seconds ? duration_from_seconds(std::strtod(text.c_str(), nullptr)) : parse_duration(text);
+  Result<Duration> timeout =
+      seconds ? duration_from_seconds(std::strtod(text.c_str(), nullptr)) : parse_duration(text);
   return timeout ? timeout : Result<Duration>(timeout.error().in("--timeout"));
 }
 
@@ -89,7 +92,8 @@ Result<void> check_output(const std::string& output) {
   const std::vector<std::string> known = {"auto", "prefixed", "stream", "json"};
   if (std::find(known.begin(), known.end(), output) != known.end()) return {};
   for (const char* later : {"grouped", "tty", "github"}) {
-    if (output == later) return Error{Code::kInvalid, fmt::format("--output {} is not available in this version", output)};
+    if (output == later)
+      return Error{Code::kInvalid, fmt::format("--output {} is not available in this version", output)};
   }
   return Error{Code::kInvalid, fmt::format("--output \"{}\": one of auto, prefixed, stream, json{}", output,
                                            did_you_mean(output, known))};
@@ -101,10 +105,12 @@ struct Selection {
   std::vector<std::size_t> groups;
 };
 
-Result<Selection> select(const Workflow& workflow, const std::string& wanted, std::vector<std::string> targets) {
+Result<Selection> select(const Workflow& workflow, const std::string& wanted,
+                         std::vector<std::string> targets) {
   Selection selection{std::move(targets), {}};
   if (wanted.empty()) {
-    for (std::size_t i = 0; selection.targets.empty() && i < workflow.groups.size(); ++i) selection.groups.push_back(i);
+    for (std::size_t i = 0; selection.targets.empty() && i < workflow.groups.size(); ++i)
+      selection.groups.push_back(i);
     return selection;
   }
   if (!selection.targets.empty()) {
@@ -116,15 +122,17 @@ Result<Selection> select(const Workflow& workflow, const std::string& wanted, st
     if (names.back() == wanted) selection.groups.push_back(i);
   }
   if (selection.groups.empty()) {
-    return Error{Code::kNotFound, fmt::format("{}: no workflow \"{}\"{}", workflow.file, wanted, did_you_mean(wanted, names))};
+    return Error{Code::kNotFound,
+                 fmt::format("{}: no workflow \"{}\"{}", workflow.file, wanted, did_you_mean(wanted, names))};
   }
   selection.targets = workflow.groups[selection.groups.front()].tasks;
   return selection;
 }
 
-// What helps when the first word is no task: it was meant for a command, a file or, as in older versions, a stack.
-std::string hint_for(const Workflow& workflow, const FileChoice& choice, const std::vector<std::string>& targets,
-                     const std::vector<std::string>& commands) {
+// What helps when the first word is no task: it was meant for a command, a file or, as in older versions, a
+// stack.
+std::string hint_for(const Workflow& workflow, const FileChoice& choice,
+                     const std::vector<std::string>& targets, const std::vector<std::string>& commands) {
   if (targets.empty() || workflow.find(targets.front()) != nullptr) return "";
   const std::string& word = targets.front();
   if (!commands.empty()) {
@@ -134,7 +142,8 @@ std::string hint_for(const Workflow& workflow, const FileChoice& choice, const s
     return fmt::format("\nno command has that name either; see: sloth --help");
   }
   if (!choice.file.empty()) {
-    return fmt::format("\nwith -f every word is a task: drop \"{}\" to run all tasks of {}", word, choice.file);
+    return fmt::format("\nwith -f every word is a task: drop \"{}\" to run all tasks of {}", word,
+                       choice.file);
   }
   return exists(word) ? fmt::format("\nto run the file of that name: sloth run -f {}", word) : "";
 }
@@ -144,7 +153,8 @@ Result<void> check_delegation(const Workflow& workflow, const Plan& plan) {
   for (const std::string& name : plan.order()) {
     const TaskSpec& spec = *workflow.find(name);
     if (spec.delegate_to.empty()) continue;
-    names += fmt::format("\n  {}: {} delegates to {}", spec.place.text(), name, fmt::join(spec.delegate_to, ", "));
+    names +=
+        fmt::format("\n  {}: {} delegates to {}", spec.place.text(), name, fmt::join(spec.delegate_to, ", "));
   }
   if (names.empty()) return {};
   return Error{Code::kInvalid, "agents are not available in this version; these tasks need one:" + names +
@@ -152,7 +162,9 @@ Result<void> check_delegation(const Workflow& workflow, const Plan& plan) {
 }
 
 void print_dry_run(const Workflow& workflow, const Plan& plan, OutputFile& out) {
-  std::string text = fmt::format("would run {} of {}:\n", plan.order().size() == 1 ? "1 task" : fmt::format("{} tasks", plan.order().size()), workflow.file);
+  std::string text = fmt::format(
+      "would run {} of {}:\n",
+      plan.order().size() == 1 ? "1 task" : fmt::format("{} tasks", plan.order().size()), workflow.file);
   for (const std::string& name : plan.order()) {
     const TaskSpec& spec = *workflow.find(name);
     text += "  " + name;
@@ -206,7 +218,8 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   OutputFile err(STDERR_FILENO, app.executor());
   const bool json = flags.output == "json";
   ConsoleOptions console_options;
-  console_options.mode = flags.output == "stream" ? ConsoleOptions::Mode::kStream : ConsoleOptions::Mode::kPrefixed;
+  console_options.mode =
+      flags.output == "stream" ? ConsoleOptions::Mode::kStream : ConsoleOptions::Mode::kPrefixed;
   console_options.color = app.config().color && !flags.no_color;
   console_options.to_terminal = app.config().stdout_is_terminal;
   console_options.quiet = flags.quiet;
@@ -222,13 +235,15 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
 
   // Opened while the file loads: a run that cannot be recorded must not begin.
   if (!flags.dry_run) {
-    recorder = std::make_unique<RunRecorder>(app.executor(), app.clock(), record, opener(app.config().state_directory));
+    recorder = std::make_unique<RunRecorder>(app.executor(), app.clock(), record,
+                                             opener(app.config().state_directory));
   }
   Result<LoadedFile> loaded = load_file(app, flags.choice, sink);
   if (!loaded) return report_error(loaded.error());
   const Workflow& workflow = *loaded->workflow;
   for (const std::string& warning : workflow.warnings) err.write("warning: " + warning + "\n");
-  if (workflow.tasks.empty() && loaded->targets.empty() && flags.workflow.empty()) return kExitOk;  // a script
+  if (workflow.tasks.empty() && loaded->targets.empty() && flags.workflow.empty())
+    return kExitOk;  // a script
 
   Result<Selection> selection = select(workflow, flags.workflow, loaded->targets);
   if (!selection) return report_error(selection.error());
@@ -245,7 +260,8 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   if (!flags.local) {
     if (auto local = check_delegation(workflow, *plan); !local) return report_error(local.error());
   }
-  if (auto opened = recorder->opened(); !opened) return report_store(opened.error(), app.config().state_directory);
+  if (auto opened = recorder->opened(); !opened)
+    return report_store(opened.error(), app.config().state_directory);
   sink.record_in(*recorder);
 
   SinglePlacement placement(app.open_runner(workflow.directory));
@@ -285,7 +301,8 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
   command->add_option("-p,--param", flags->params, "a parameter, over those of every task: -p env=staging")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  command->add_option("-j,--jobs", flags->jobs, "most tasks at once; default: as many as there are cores")->type_name("N");
+  command->add_option("-j,--jobs", flags->jobs, "most tasks at once; default: as many as there are cores")
+      ->type_name("N");
   command->add_flag("-k,--keep-going", flags->keep_going,
                     "after a failure go on with every task that does not depend on it");
   command->add_flag("-n,--dry-run", flags->dry_run, "show what would run, in order, and run nothing");
@@ -293,13 +310,16 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
   command->add_option("--workflow", flags->workflow, "run this workflow of the file only")->type_name("NAME");
   command->add_option("--timeout", flags->timeout, "end the whole run after that time (10m, 90s): exit 124")
       ->type_name("TIME");
-  command->add_option("--output", flags->output,
-                      "auto; prefixed: output with the task's name in front; stream: output as it is; json: events")
+  command
+      ->add_option(
+          "--output", flags->output,
+          "auto; prefixed: output with the task's name in front; stream: output as it is; json: events")
       ->type_name("KIND");
   command->add_flag("-q,--quiet", flags->quiet, "only failures");
   command->add_flag("--verbose", flags->verbose, "also log.debug and the reason of every skipped task");
   command->add_flag("--no-color", flags->no_color, "no colours, also on a terminal");
-  command->callback([flags, commands = std::move(commands), &exit_code] { exit_code = run_tasks(*flags, commands); });
+  command->callback(
+      [flags, commands = std::move(commands), &exit_code] { exit_code = run_tasks(*flags, commands); });
 }
 
 }  // namespace sloth

@@ -13,7 +13,8 @@ namespace sloth {
 
 int print_version() {
   const std::string revision = git_revision();
-  write_all(STDOUT_FILENO, std::string("sloth ") + version() + (revision.empty() ? "" : " (" + revision + ")") + "\n");
+  write_all(STDOUT_FILENO,
+            std::string("sloth ") + version() + (revision.empty() ? "" : " (" + revision + ")") + "\n");
   return kExitOk;
 }
 

@@ -60,13 +60,15 @@ Outcome command_answer(lua_State* L, int count) {
   const Results results = results_of(L, count);
   if (results.says_no()) return refusal(results);
   if (results.type(0) != LUA_TNIL && results.type(0) != LUA_TBOOLEAN) {
-    return failure(fmt::format("the task returned a {} first; return true (or false), then a message, then outputs",
-                               lua_typename(L, results.type(0))));
+    return failure(
+        fmt::format("the task returned a {} first; return true (or false), then a message, then outputs",
+                    lua_typename(L, results.type(0))));
   }
   Outcome outcome;
   if (results.type(1) != LUA_TNIL && results.type(1) != LUA_TSTRING && results.type(1) != LUA_TNUMBER) {
-    return failure(fmt::format("the task returned true and a {}; the second value is a message, outputs come third",
-                               lua_typename(L, results.type(1))));
+    return failure(
+        fmt::format("the task returned true and a {}; the second value is a message, outputs come third",
+                    lua_typename(L, results.type(1))));
   }
   outcome.message = results.text(1);
   if (results.type(2) == LUA_TNIL) return outcome;

@@ -57,9 +57,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
           interrupt(RunStop::kTimedOut, "the run timed out after " + format_duration(options_.timeout));
         });
       }
-      on_stop_.emplace(std::move(stop), [this] {
-        post([this] { interrupt(RunStop::kInterrupted, "cancelled"); });
-      });
+      on_stop_.emplace(std::move(stop),
+                       [this] { post([this] { interrupt(RunStop::kInterrupted, "cancelled"); }); });
       pump();
     });
   }
@@ -143,7 +142,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     if (outcome.kind == OutcomeKind::kAborted) {
       stop_starting(OutcomeKind::kCancelled, fmt::format("not started ({} aborted the run)", name));
     } else if (!options_.keep_going) {
-      stop_starting(OutcomeKind::kSkipped, fmt::format("not started ({} failed; --keep-going goes on)", name));
+      stop_starting(OutcomeKind::kSkipped,
+                    fmt::format("not started ({} failed; --keep-going goes on)", name));
     }
   }
 
@@ -211,8 +211,9 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
                 if (!answer) {
                   group_ends_[number] = ended(OutcomeKind::kAborted, answer.error().message);
                 } else if (!answer->yes.value_or(true)) {
-                  group_ends_[number] = ended(
-                      OutcomeKind::kAborted, answer->message.empty() ? what + " said no" : what + ": " + answer->message);
+                  group_ends_[number] =
+                      ended(OutcomeKind::kAborted,
+                            answer->message.empty() ? what + " said no" : what + ": " + answer->message);
                 }
                 gate_.opened(number);
                 pump();
@@ -267,7 +268,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     call.action = function;
     call.arguments = std::move(arguments);
     services_.operators.call(
-        std::move(call), {}, [self = shared_from_this(), next = std::move(next)](Result<OperatorAnswer> answer) mutable {
+        std::move(call), {},
+        [self = shared_from_this(), next = std::move(next)](Result<OperatorAnswer> answer) mutable {
           Run& run = *self;
           run.post([&run, next = std::move(next), answer = std::move(answer)]() mutable {
             --run.hooks_;
@@ -284,7 +286,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     report.elapsed = services_.clock.now() - begin_;
     report.handler_errors = std::move(handler_errors_);
     report.outcomes.reserve(plan_.order().size());
-    for (const std::string& name : plan_.order()) report.outcomes.emplace_back(name, plan_.outcomes().at(name));
+    for (const std::string& name : plan_.order())
+      report.outcomes.emplace_back(name, plan_.outcomes().at(name));
     const RunReport::Counts counts = report.counts();
     emit(RunEnded{report.exit_code(), report.elapsed, counts.succeeded, counts.failed, counts.skipped,
                   counts.cancelled});
@@ -293,7 +296,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
   }
 
   void emit(decltype(Event::body) body, const std::string& task = "", int attempt = 0) {
-    services_.sink.on_event(Event{services_.clock.wall_ms(), options_.run, task, "", attempt, std::move(body)});
+    services_.sink.on_event(
+        Event{services_.clock.wall_ms(), options_.run, task, "", attempt, std::move(body)});
   }
 
   EngineServices& services_;
@@ -319,8 +323,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
 Engine::Engine(EngineServices services) : services_(std::move(services)) {}
 Engine::~Engine() = default;
 
-void Engine::run(std::shared_ptr<const Workflow> workflow, Plan plan, EngineOptions options, std::stop_token stop,
-                 UniqueFunction<void(RunReport)> done) {
+void Engine::run(std::shared_ptr<const Workflow> workflow, Plan plan, EngineOptions options,
+                 std::stop_token stop, UniqueFunction<void(RunReport)> done) {
   std::make_shared<Run>(services_, std::move(workflow), std::move(plan), std::move(options), std::move(done))
       ->start(std::move(stop));
 }

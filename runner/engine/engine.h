@@ -3,7 +3,8 @@
 // Thread-safe. Its bookkeeping runs on a strand of its own; nothing in it waits.
 //
 //   Engine engine({executor, clock, placement, operators, sink, random});
-//   engine.run(workflow, std::move(plan), {.run = id, .jobs = 4}, stop.get_token(), [](RunReport report) { ... });
+//   engine.run(workflow, std::move(plan), {.run = id, .jobs = 4}, stop.get_token(), [](RunReport report) {
+//   ... });
 #pragma once
 
 #include <memory>
@@ -19,15 +20,15 @@
 namespace sloth {
 
 struct EngineOptions {
-  std::string run;              // run id
-  int jobs = 1;                 // most tasks at once; a pause between two attempts counts as running
-  bool keep_going = false;      // else nothing starts after the first failure; what runs goes on to its end
-  bool local_forced = false;    // --local, for the events
-  Duration timeout{};           // of the whole run; zero: none
-  Value::Map params;            // over those of every task
+  std::string run;            // run id
+  int jobs = 1;               // most tasks at once; a pause between two attempts counts as running
+  bool keep_going = false;    // else nothing starts after the first failure; what runs goes on to its end
+  bool local_forced = false;  // --local, for the events
+  Duration timeout{};         // of the whole run; zero: none
+  Value::Map params;          // over those of every task
   Value values;
-  // Indexes into workflow.groups of those that run as workflows: with on_start, on_complete, their limits, one
-  // after the other. Empty when tasks were asked for by name.
+  // Indexes into workflow.groups of those that run as workflows: with on_start, on_complete, their limits,
+  // one after the other. Empty when tasks were asked for by name.
   std::vector<std::size_t> groups;
 };
 
@@ -38,9 +39,9 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Runs the plan to its end; `done` is called once, on the strand, after the last event. A stop request cancels
-  // what runs (cleanup and `finally` run) and lets nothing start. REQUIRES: one run at a time; the engine
-  // outlives it.
+  // Runs the plan to its end; `done` is called once, on the strand, after the last event. A stop request
+  // cancels what runs (cleanup and `finally` run) and lets nothing start. REQUIRES: one run at a time; the
+  // engine outlives it.
   void run(std::shared_ptr<const Workflow> workflow, Plan plan, EngineOptions options, std::stop_token stop,
            UniqueFunction<void(RunReport)> done);
 

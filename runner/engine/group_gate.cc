@@ -7,7 +7,8 @@ GroupGate::GroupGate(const Workflow& workflow, const std::vector<std::size_t>& g
   for (const std::size_t index : groups) {
     groups_.emplace_back();
     groups_.back().spec = &workflow.groups[index];
-    for (const std::string& task : workflow.groups[index].tasks) membership_.emplace(task, groups_.size() - 1);
+    for (const std::string& task : workflow.groups[index].tasks)
+      membership_.emplace(task, groups_.size() - 1);
   }
   for (const std::string& task : tasks) {
     if (const auto number = group_of(task)) ++groups_[*number].left;
@@ -98,7 +99,8 @@ bool GroupGate::let_one_through() {
 }
 
 bool GroupGate::may_start(const Group& group) const {
-  return group.state == State::kOpen && group.running < group.spec->max_parallel_tasks.value_or(group.running + 1);
+  return group.state == State::kOpen &&
+         group.running < group.spec->max_parallel_tasks.value_or(group.running + 1);
 }
 
 }  // namespace sloth

@@ -122,12 +122,15 @@ void LuaAttempt::run(Step step) {
   }
   Scheduler::RootOptions root;
   root.name = fmt::format("task \"{}\"", request_.spec->name);
-  if (deadline_ != TimePoint{}) root.timeout = std::max<Duration>(deadline_ - options_.clock->now(), Duration(1));
+  if (deadline_ != TimePoint{})
+    root.timeout = std::max<Duration>(deadline_ - options_.clock->now(), Duration(1));
   Result<int> function = revive(*action);
   if (!function) return finish(failed(function.error().message));
   root_ = scheduler_->start_root(
       std::move(root),
-      [this, step, action, function = *function](lua_State* L) { return push_call(L, step, *action, function); },
+      [this, step, action, function = *function](lua_State* L) {
+        return push_call(L, step, *action, function);
+      },
       [self = shared_from_this(), step](RootOutcome outcome, lua_State* L, int results) {
         self->step_ended(step, std::move(outcome), L, results);
       });
@@ -164,13 +167,14 @@ void LuaAttempt::step_ended(Step step, RootOutcome root, lua_State* L, int resul
   }
   const bool goes_on = outcome_.succeeded() && step != Step::kPostHook;
   // A job of its own: what is destroyed at the end may not be while it calls.
-  strand_.post([self = shared_from_this(), next = goes_on ? static_cast<Step>(static_cast<int>(step) + 1) : Step::kEnd] {
-    self->run(next);
-  });
+  strand_.post([self = shared_from_this(), next = goes_on ? static_cast<Step>(static_cast<int>(step) + 1)
+                                                          : Step::kEnd] { self->run(next); });
 }
 
 Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int results) const {
-  const std::string what = step == Step::kPreHook ? "pre_hook: " : step == Step::kPostHook ? "post_hook: " : "";
+  const std::string what = step == Step::kPreHook    ? "pre_hook: "
+                           : step == Step::kPostHook ? "post_hook: "
+                                                     : "";
   Outcome outcome;
   switch (root.kind) {
     case RootOutcome::Kind::kReturned:
@@ -204,12 +208,14 @@ Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int r
 }
 
 void LuaAttempt::warn_of_changed_captures(Outcome& outcome) {
-  if (reviver_ == nullptr || (outcome.kind != OutcomeKind::kSucceeded && outcome.kind != OutcomeKind::kFailed)) return;
+  if (reviver_ == nullptr ||
+      (outcome.kind != OutcomeKind::kSucceeded && outcome.kind != OutcomeKind::kFailed))
+    return;
   for (const std::string& path : reviver_->changed_tables(vm_->state())) {
-    outcome.warnings.push_back(
-        fmt::format("the task changed the table \"{}\", which it has from outside; other tasks do not see that: "
-                    "return it as an output",
-                    path));
+    outcome.warnings.push_back(fmt::format(
+        "the task changed the table \"{}\", which it has from outside; other tasks do not see that: "
+        "return it as an output",
+        path));
   }
 }
 
@@ -235,8 +241,8 @@ void LuaAttempt::close_vm() {
 }
 
 void LuaAttempt::emit(decltype(Event::body) body) {
-  sink_.on_event(
-      Event{options_.clock->wall_ms(), request_.run, request_.spec->name, "", request_.attempt, std::move(body)});
+  sink_.on_event(Event{options_.clock->wall_ms(), request_.run, request_.spec->name, "", request_.attempt,
+                       std::move(body)});
 }
 
 }  // namespace sloth

@@ -2,7 +2,8 @@
 //
 //   open VM -> pre_hook -> command -> post_hook -> close VM -> end left-over processes -> done
 //
-// Strand-confined: call only on its strand, apart from start(). It keeps itself alive until `done` was called.
+// Strand-confined: call only on its strand, apart from start(). It keeps itself alive until `done` was
+// called.
 #pragma once
 
 #include <memory>
@@ -22,7 +23,8 @@ namespace sloth {
 
 class LuaAttempt : public std::enable_shared_from_this<LuaAttempt> {
  public:
-  // Thread-safe; returns at once. `id` is the SLOTH_ATTEMPT of its processes. `options` and `sink` outlive it.
+  // Thread-safe; returns at once. `id` is the SLOTH_ATTEMPT of its processes. `options` and `sink` outlive
+  // it.
   static void start(const LuaRunnerOptions& options, std::string id, TaskRequest request, EventSink& sink,
                     std::stop_token stop, UniqueFunction<void(Outcome)> done);
 

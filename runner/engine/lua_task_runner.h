@@ -19,8 +19,8 @@
 
 namespace sloth {
 
-// Ends the processes that an attempt left behind: it did not succeed. `attempt` is their SLOTH_ATTEMPT. Must not
-// block; calls `ended` when they are gone.
+// Ends the processes that an attempt left behind: it did not succeed. `attempt` is their SLOTH_ATTEMPT. Must
+// not block; calls `ended` when they are gone.
 using AttemptCleanup = std::function<void(const std::string& attempt, Job ended)>;
 
 // Lent: everything outlives the runner.
@@ -31,8 +31,8 @@ struct LuaRunnerOptions {
   Interrupter* interrupter = nullptr;  // may be null
   const std::vector<Module>* modules = nullptr;
   std::vector<std::pair<std::string, std::string>> environment;  // that of every task, below its own env
-  std::string file_directory;                                     // absolute
-  AttemptCleanup cleanup;                                         // may be empty
+  std::string file_directory;                                    // absolute
+  AttemptCleanup cleanup;                                        // may be empty
 };
 
 class LuaTaskRunner final : public TaskRunner {

@@ -29,8 +29,9 @@ class MockTaskRunner::Attempt : public std::enable_shared_from_this<Attempt> {
   void watch(std::stop_token stop) {
     strand_.post([self = shared_from_this(), stop = std::move(stop)]() mutable {
       if (self->ended_) return;
-      self->on_stop_.emplace(std::move(stop),
-                             [attempt = self.get()] { attempt->end(mock_failure("cancelled", OutcomeKind::kCancelled)); });
+      self->on_stop_.emplace(std::move(stop), [attempt = self.get()] {
+        attempt->end(mock_failure("cancelled", OutcomeKind::kCancelled));
+      });
     });
   }
   void end_well() { end(outcome_); }
@@ -75,7 +76,8 @@ void MockTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_token
   event.attempt = request.attempt;
   {
     MutexLock lock(mutex_);
-    if (const auto found = behaviours_.find(event.task); found != behaviours_.end()) behaviour = found->second;
+    if (const auto found = behaviours_.find(event.task); found != behaviours_.end())
+      behaviour = found->second;
     Outcome outcome;
     if (!behaviour.outcomes.empty()) {
       const auto index = static_cast<std::size_t>(request.attempt - 1);

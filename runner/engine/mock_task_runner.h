@@ -1,5 +1,5 @@
-// MockTaskRunner: attempts whose behaviour is dialled in: how long, how they end, until when they hold. It runs
-// nothing; the engine and the wire are tried out with it, without Lua and without processes.
+// MockTaskRunner: attempts whose behaviour is dialled in: how long, how they end, until when they hold. It
+// runs nothing; the engine and the wire are tried out with it, without Lua and without processes.
 //
 // Thread-safe. `done` comes from the executor's threads, never from inside start().
 //
@@ -21,9 +21,9 @@ namespace sloth {
 struct MockBehaviour {
   // One per attempt, the last one for all that follow. None: success.
   std::vector<Outcome> outcomes = {};
-  Duration takes{};               // then it ends
-  bool holds = false;             // ends only by release() or a stop request
-  bool ignores_stop = false;      // a stop request changes nothing
+  Duration takes{};                    // then it ends
+  bool holds = false;                  // ends only by release() or a stop request
+  bool ignores_stop = false;           // a stop request changes nothing
   std::vector<std::string> says = {};  // output, sent when it starts
 };
 

@@ -1,5 +1,5 @@
-// OperatorSide: runs the functions of a task file that stay where the operator is: run_if, abort_if, on_success,
-// on_failure, on_timeout, finally, on_start, on_complete.
+// OperatorSide: runs the functions of a task file that stay where the operator is: run_if, abort_if,
+// on_success, on_failure, on_timeout, finally, on_start, on_complete.
 //
 // Thread-safe. PlanVm is the real one; the engine's tests have one without Lua.
 #pragma once
@@ -42,9 +42,10 @@ struct OperatorAnswer {
 class OperatorSide {
  public:
   virtual ~OperatorSide() = default;
-  // `done` is called exactly once, from any thread: the answer; for a shell command whether it exited with 0; or
-  // the error it raised, which names the place. A stop request cancels. Takes at most kOperatorLimit.
-  virtual void call(OperatorCall call, std::stop_token stop, UniqueFunction<void(Result<OperatorAnswer>)> done) = 0;
+  // `done` is called exactly once, from any thread: the answer; for a shell command whether it exited with 0;
+  // or the error it raised, which names the place. A stop request cancels. Takes at most kOperatorLimit.
+  virtual void call(OperatorCall call, std::stop_token stop,
+                    UniqueFunction<void(Result<OperatorAnswer>)> done) = 0;
 };
 
 inline constexpr Duration kOperatorLimit = std::chrono::seconds(60);

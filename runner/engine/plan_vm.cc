@@ -33,7 +33,8 @@ std::optional<Place> place_from(const std::string& text) {
 // Lives on the strand; jobs hold it.
 class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(PlanVmOptions options, Host host) : strand(*options.executor), options_(options), host_(std::move(host)) {}
+  Impl(PlanVmOptions options, Host host)
+      : strand(*options.executor), options_(options), host_(std::move(host)) {}
 
   const Strand strand;
 
@@ -84,11 +85,15 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
     run_root(
         std::move(name), kOperatorLimit, std::move(stop),
         [this, call = std::move(call)](lua_State* L) { return push_call(L, call); },
-        [what = std::move(what), done = std::move(done)](RootOutcome root, lua_State* L, int results) mutable {
-          const auto error = [&](const std::string& message) { return Error{Code::kInvalid, what + ": " + message}; };
+        [what = std::move(what), done = std::move(done)](RootOutcome root, lua_State* L,
+                                                         int results) mutable {
+          const auto error = [&](const std::string& message) {
+            return Error{Code::kInvalid, what + ": " + message};
+          };
           switch (root.kind) {
             case RootOutcome::Kind::kRaised: return done(error(root.failure.message));
-            case RootOutcome::Kind::kTimedOut: return done(error("ended after " + format_duration(kOperatorLimit)));
+            case RootOutcome::Kind::kTimedOut:
+              return done(error("ended after " + format_duration(kOperatorLimit)));
             case RootOutcome::Kind::kCancelled: return done(Error{Code::kCancelled, what + ": cancelled"});
             case RootOutcome::Kind::kReturned: break;
           }
@@ -106,7 +111,8 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
   // What a stop request needs while a root runs. The callback only posts.
   using OnStop = std::optional<std::stop_callback<UniqueFunction<void()>>>;
 
-  void run_root(std::string name, Duration timeout, std::stop_token stop, Push push, Scheduler::RootDone done) {
+  void run_root(std::string name, Duration timeout, std::stop_token stop, Push push,
+                Scheduler::RootDone done) {
     auto on_stop = std::make_shared<OnStop>();
     auto ended = std::make_shared<bool>(false);
     const Scheduler::RootId root = scheduler_->start_root(
@@ -167,15 +173,18 @@ PlanVm::~PlanVm() {
 }
 
 void PlanVm::load(File file, std::stop_token stop, UniqueFunction<void(Result<Workflow>)> done) {
-  impl_->strand.post([impl = impl_, file = std::move(file), stop = std::move(stop), done = std::move(done)]() mutable {
-    impl->load(std::move(file), std::move(stop), std::move(done));
-  });
+  impl_->strand.post(
+      [impl = impl_, file = std::move(file), stop = std::move(stop), done = std::move(done)]() mutable {
+        impl->load(std::move(file), std::move(stop), std::move(done));
+      });
 }
 
-void PlanVm::call(OperatorCall call, std::stop_token stop, UniqueFunction<void(Result<OperatorAnswer>)> done) {
-  impl_->strand.post([impl = impl_, call = std::move(call), stop = std::move(stop), done = std::move(done)]() mutable {
-    impl->call(std::move(call), std::move(stop), std::move(done));
-  });
+void PlanVm::call(OperatorCall call, std::stop_token stop,
+                  UniqueFunction<void(Result<OperatorAnswer>)> done) {
+  impl_->strand.post(
+      [impl = impl_, call = std::move(call), stop = std::move(stop), done = std::move(done)]() mutable {
+        impl->call(std::move(call), std::move(stop), std::move(done));
+      });
 }
 
 std::string PlanVm::excerpt(const std::string& place) {

@@ -1,10 +1,11 @@
-// PlanVm: the VM in which the task file runs, once, where the operator is; afterwards the home of its operator-side
-// functions (run_if ... on_complete).
+// PlanVm: the VM in which the task file runs, once, where the operator is; afterwards the home of its
+// operator-side functions (run_if ... on_complete).
 //
 // Thread-safe: everything happens on its own strand, whose VM it opens at once and in the background.
 //
 //   PlanVm plan({.executor = &executor, ...});
-//   plan.load({.file = "tasks.lua", .directory = dir, .text = text}, stop, [](Result<Workflow> workflow) { ... });
+//   plan.load({.file = "tasks.lua", .directory = dir, .text = text}, stop, [](Result<Workflow> workflow) {
+//   ... });
 #pragma once
 
 #include <memory>
@@ -46,11 +47,12 @@ class PlanVm final : public OperatorSide {
     std::string directory;  // absolute
     std::string text;
   };
-  // Runs the file to its end and gives what it declared. The error holds every problem, each with its place and
-  // source line. kCancelled after a stop request. REQUIRES: called once.
+  // Runs the file to its end and gives what it declared. The error holds every problem, each with its place
+  // and source line. kCancelled after a stop request. REQUIRES: called once.
   void load(File file, std::stop_token stop, UniqueFunction<void(Result<Workflow>)> done);
 
-  void call(OperatorCall call, std::stop_token stop, UniqueFunction<void(Result<OperatorAnswer>)> done) override;
+  void call(OperatorCall call, std::stop_token stop,
+            UniqueFunction<void(Result<OperatorAnswer>)> done) override;
 
   // The source line of a place such as "tasks.lua:12", as "  12 | text"; "" when unknown. Blocks likewise.
   std::string excerpt(const std::string& place);

@@ -19,7 +19,8 @@ double factor_of(RetryPolicy::Strategy strategy, int failed) {
 
 Duration retry_delay(const RetryPolicy& policy, int failed, double random) {
   // In doubles, because 2^n times a delay leaves 64 bits long before it leaves a double.
-  const double raw = static_cast<double>(policy.delay.count()) * factor_of(policy.strategy, std::max(failed, 1));
+  const double raw =
+      static_cast<double>(policy.delay.count()) * factor_of(policy.strategy, std::max(failed, 1));
   double capped = std::min(raw, static_cast<double>(policy.max_delay.count()));
   if (policy.jitter) capped *= 0.5 + random / 2;
   return Duration(static_cast<Duration::rep>(capped));

@@ -1,8 +1,8 @@
 // RunRecorder: writes the events of one run into a RunLog, behind the run's back.
 //
-// Thread-safe. Events are queued and written in batches on the blocking lane, so that no task waits for the disk
-// (only once more than 32 MiB are queued). A log that fails while the run goes on is reported once, and the run
-// goes on without.
+// Thread-safe. Events are queued and written in batches on the blocking lane, so that no task waits for the
+// disk (only once more than 32 MiB are queued). A log that fails while the run goes on is reported once, and
+// the run goes on without.
 #pragma once
 
 #include <memory>
@@ -33,8 +33,8 @@ class RunRecorder final : public EventSink {
 
   void on_event(const Event& event) override EXCLUDES(mutex_);
 
-  // Writes what is queued, then the run's end. Blocks likewise; no event may follow. Idempotent. The first error
-  // that the log reported during the run, if any.
+  // Writes what is queued, then the run's end. Blocks likewise; no event may follow. Idempotent. The first
+  // error that the log reported during the run, if any.
   Result<void> close(int exit_code) EXCLUDES(mutex_);
 
  private:
@@ -53,10 +53,10 @@ class RunRecorder final : public EventSink {
   std::vector<Event> queue_ GUARDED_BY(mutex_);
   std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   TimerId timer_ GUARDED_BY(mutex_) = 0;
-  bool opened_ GUARDED_BY(mutex_) = false;    // or failed to
+  bool opened_ GUARDED_BY(mutex_) = false;  // or failed to
   bool begun_ GUARDED_BY(mutex_) = false;
-  bool writing_ GUARDED_BY(mutex_) = false;   // a batch is being written
-  bool pending_ GUARDED_BY(mutex_) = false;   // a timer or job will write what is queued
+  bool writing_ GUARDED_BY(mutex_) = false;  // a batch is being written
+  bool pending_ GUARDED_BY(mutex_) = false;  // a timer or job will write what is queued
   bool closed_ GUARDED_BY(mutex_) = false;
   std::optional<Error> error_ GUARDED_BY(mutex_);
 };

@@ -24,7 +24,8 @@ int RunReport::exit_code() const {
   if (stop == RunStop::kTimedOut) return 124;
   if (stop == RunStop::kInterrupted) return 130;
   const auto any = [&](auto&& matches) {
-    return std::any_of(outcomes.begin(), outcomes.end(), [&](const auto& entry) { return matches(entry.second); });
+    return std::any_of(outcomes.begin(), outcomes.end(),
+                       [&](const auto& entry) { return matches(entry.second); });
   };
   if (any([](const Outcome& outcome) { return outcome.kind == OutcomeKind::kUnknown; })) return 3;
   return any([](const Outcome& outcome) { return outcome.fails_run(); }) ? 1 : 0;

@@ -23,7 +23,8 @@ struct RunReport {
   std::vector<std::pair<std::string, Outcome>> outcomes;  // in the order of the plan, every wanted task
   RunStop stop = RunStop::kNone;
   Duration elapsed{};
-  // Errors of operator-side functions (on_failure, finally, on_complete ...): they are told, but change no outcome.
+  // Errors of operator-side functions (on_failure, finally, on_complete ...): they are told, but change no
+  // outcome.
   std::vector<std::string> handler_errors;
 
   struct Counts {

@@ -120,7 +120,8 @@ void TaskRun::conclude(Outcome outcome) {
     return ask("on_success", *spec.on_success, {setup_.params, outcome_.outputs}, {}, then);
   }
   if (outcome_.kind == OutcomeKind::kTimedOut && spec.on_timeout) {
-    return ask("on_timeout", *spec.on_timeout, {setup_.params, Value::Map{{"error", outcome_.message}}}, {}, then);
+    return ask("on_timeout", *spec.on_timeout, {setup_.params, Value::Map{{"error", outcome_.message}}}, {},
+               then);
   }
   // A task that ran out of time has failed; only one that says on_timeout wants to tell them apart.
   if ((outcome_.kind == OutcomeKind::kFailed || outcome_.kind == OutcomeKind::kTimedOut) && spec.on_failure) {
@@ -145,7 +146,8 @@ void TaskRun::finish() {
   done(std::move(outcome_), std::move(handler_errors_));
 }
 
-void TaskRun::ask(const char* what, const PlanAction& action, Value::List arguments, std::stop_token stop, Next next) {
+void TaskRun::ask(const char* what, const PlanAction& action, Value::List arguments, std::stop_token stop,
+                  Next next) {
   OperatorCall call;
   call.what = fmt::format("{} of task \"{}\"", what, setup_.spec->name);
   call.action = action;
@@ -156,9 +158,8 @@ void TaskRun::ask(const char* what, const PlanAction& action, Value::List argume
       std::move(call), std::move(stop),
       [self = shared_from_this(), next = std::move(next)](Result<OperatorAnswer> answer) mutable {
         TaskRun& task = *self;
-        task.strand_.post([self = std::move(self), next = std::move(next), answer = std::move(answer)]() mutable {
-          next(std::move(answer));
-        });
+        task.strand_.post([self = std::move(self), next = std::move(next),
+                           answer = std::move(answer)]() mutable { next(std::move(answer)); });
       });
 }
 

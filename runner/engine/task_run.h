@@ -1,6 +1,7 @@
 // TaskRun: one task of a run from its conditions to its last handler.
 //
-//   run_if -> abort_if -> attempt -> (pause -> attempt)* -> on_success | on_failure | on_timeout -> finally -> done
+//   run_if -> abort_if -> attempt -> (pause -> attempt)* -> on_success | on_failure | on_timeout -> finally
+//   -> done
 //      no: skipped   yes: aborted      failed, retries left
 //
 // Strand-confined: call only on its strand (the engine's); it keeps itself alive until `done` was called.
@@ -22,9 +23,9 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   struct Setup {
     std::shared_ptr<const TaskSpec> spec;
     std::string run;
-    std::string workdir;   // absolute
-    Value::Map params;     // the task's, with -p over them
-    Value::Map deps;       // outputs by task name
+    std::string workdir;            // absolute
+    Value::Map params;              // the task's, with -p over them
+    Value::Map deps;                // outputs by task name
     const Value* values = nullptr;  // outlives the task run
   };
   // How it ended, and what went wrong in its handlers, which does not change how it ended.
@@ -34,8 +35,8 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
 
   void start();
 
-  // The attempt under way is cancelled, a pause is cut short, no attempt follows. Handlers run: `finally` for a
-  // task that had started. Later calls do nothing.
+  // The attempt under way is cancelled, a pause is cut short, no attempt follows. Handlers run: `finally` for
+  // a task that had started. Later calls do nothing.
   void cancel(std::string reason);
 
  private:
@@ -49,7 +50,8 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
 
   using Next = UniqueFunction<void(Result<OperatorAnswer>)>;
   // Calls an operator-side function; `next` runs on the strand.
-  void ask(const char* what, const PlanAction& action, Value::List arguments, std::stop_token stop, Next next);
+  void ask(const char* what, const PlanAction& action, Value::List arguments, std::stop_token stop,
+           Next next);
   void note_handler_error(const Result<OperatorAnswer>& answer);
   [[nodiscard]] Outcome ended(OutcomeKind kind, std::string message) const;
   void emit(decltype(Event::body) body);

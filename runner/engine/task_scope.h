@@ -20,9 +20,9 @@ class TaskScope {
   // Pushes `this` to `L`.
   void push_this(lua_State* L, const TaskIdentity& identity);
 
-  // Pushes a function and its arguments; returns how many arguments. Called, it runs `command` in the shell with
-  // its output streamed and answers true; or false, `command failed with exit code 3`. An empty `workdir`: the
-  // host's.
+  // Pushes a function and its arguments; returns how many arguments. Called, it runs `command` in the shell
+  // with its output streamed and answers true; or false, `command failed with exit code 3`. An empty
+  // `workdir`: the host's.
   int push_shell(lua_State* L, const std::string& command, const std::string& workdir,
                  const std::map<std::string, std::string>& env);
 

@@ -54,30 +54,27 @@ local function get(self)
   return true, value
 end
 
-function Channel:send(value, ms)
+function Channel:send(value)
   check(self, "send")
   sending(self)
   if self.closed then return false, "send on closed channel" end
   if put(self, value) then return true end
-  local answer = park_value(self.senders, value, ms)
-  if answer == CLOSED then return false, "send on closed channel" end
-  if answer == TIMED_OUT then return false, "timeout exceeded" end
+  if park_value(self.senders, value) == CLOSED then return false, "send on closed channel" end
   return true
 end
 
 local function received(value, ok)
   if value == CLOSED then return nil, false end
-  if value == TIMED_OUT then return nil, false, "timeout exceeded" end
   return value, ok
 end
 
-function Channel:receive(ms)
+function Channel:receive()
   check(self, "receive")
   receiving(self)
   local ok, value = get(self)
   if ok then return value, true end
   if self.closed then return nil, false end
-  return received(park(self.receivers, ms))
+  return received(park(self.receivers))
 end
 
 function Channel:try_send(value)

@@ -38,14 +38,13 @@ Handle& check_handle(lua_State* L, int arg) {
     lua_pop(L, 2);
     if (same) return *handle;
   }
-  luaL_typerror(L, arg, "goroutine handle");
-  __builtin_unreachable();
+  type_error(L, arg, "goroutine handle");
 }
 
 QueueBox& check_queue(lua_State* L, int arg) { return *static_cast<QueueBox*>(luaL_checkudata(L, arg, kQueue)); }
 
 int spawn_kind(lua_State* L, Impl::Kind kind) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  check_type(L, 1, LUA_TFUNCTION);
   Impl::of(L).spawn(L, lua_gettop(L) - 1, kind);
   return 1;
 }
@@ -76,8 +75,8 @@ int await(lua_State* L) {
 int timeout(lua_State* L) {
   Impl& impl = Impl::of(L);
   const Duration limit = check_milliseconds(L, 1);
-  luaL_argcheck(L, limit > Duration::zero(), 1, "more than 0 milliseconds expected");
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (limit <= Duration::zero()) arg_error(L, 1, "more than 0 milliseconds expected");
+  check_type(L, 2, LUA_TFUNCTION);
   impl.before_wait(L);
   Goroutine& g = *impl.current;
   Goroutine& body = *impl.spawn(L, lua_gettop(L) - 2, Impl::Kind::kLimited);
@@ -91,18 +90,14 @@ int sleep(lua_State* L) {
   Impl& impl = Impl::of(L);
   const Duration delay = check_milliseconds(L, 1);
   impl.before_wait(L);
-  impl.start_timer(*impl.current, delay);
-  return impl.suspend_now(L, Goroutine::State::kSleeping, "sleep");
-}
-
-int yield(lua_State* L) {
-  Impl& impl = Impl::of(L);
-  impl.before_wait(L);
   Goroutine& g = *impl.current;
-  lua_settop(L, 0);
-  const int result = impl.suspend_now(L, Goroutine::State::kReady, "yield");
-  impl.make_ready(g);
-  return result;
+  if (delay > Duration::zero()) {
+    impl.start_timer(g, delay);
+    return impl.suspend_now(L, Goroutine::State::kSleeping, "sleep");
+  }
+  // No time at all: only the others' turn.
+  impl.add_ready(g);
+  return impl.suspend_now(L, Goroutine::State::kReady, "sleep");
 }
 
 int make_queue(lua_State* L) {
@@ -316,7 +311,7 @@ int stats(lua_State* L) {
 }
 
 int at_root_end(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  check_type(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   Impl::of(L).on_root_end = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
@@ -344,7 +339,6 @@ void install_runtime(Vm& vm) {
       {"await", native<await>, true},
       {"timeout", native<timeout>, true},
       {"sleep", native<sleep>, true},
-      {"yield", native<yield>, true},
       {"queue", native<make_queue>},
       {"park", native<park>, true},
       {"park_value", native<park_value>, true},

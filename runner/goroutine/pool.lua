@@ -8,6 +8,7 @@ local error, type, xpcall, setmetatable, select, unpack, tostring, pairs = error
 local format, sort, concat, min, tonumber = string.format, table.sort, table.concat, math.min, tonumber
 
 local pools = {} -- root -> name -> pool
+local made = 0 -- pools so far: their order
 
 local function find(name)
   if type(name) ~= "string" then error("bad argument #1 (pool name expected, got " .. type(name) .. ")", 3) end
@@ -53,8 +54,9 @@ function rt.pool_create(name, options)
   if old and not old.closed then
     error(format("pool \"%s\" already exists (made at %s)", name, old.made_at), 2)
   end
+  made = made + 1
   mine[name] = {
-    name = name, made_at = where(), on_full = on_full,
+    name = name, made_at = where(), on_full = on_full, number = made,
     workers = option(options, "workers", 4, 1, 100000),
     capacity = option(options, "queue", 1024, 1, 10000000),
     active = 0, first = 1, last = 0, -- jobs[first..last] wait
@@ -145,12 +147,24 @@ local function drain(pool)
   while pool.active > 0 do park(pool.idle) end
 end
 
+-- What pool_wait tells of failures. It fills itself when first read: only then somebody has looked at them.
+local function report_of(pool)
+  if pool.unseen == 0 then return { failed = pool.failed, errors = pool.errors } end
+  return setmetatable({}, {
+    __index = function(report, key)
+      setmetatable(report, nil)
+      pool.unseen = 0
+      report.failed, report.errors = pool.failed, pool.errors
+      return report[key]
+    end,
+  })
+end
+
 function rt.pool_wait(name)
   local pool = find(name)
   if not pool then return false, "pool not found: " .. name end
   drain(pool)
-  pool.unseen = 0
-  return true, { failed = pool.failed, errors = pool.errors }
+  return true, report_of(pool)
 end
 
 function rt.pool_close(name)
@@ -199,13 +213,14 @@ rt.at_root_end(function(id)
   pools[id] = nil
   local open, failures = {}, {}
   for name, pool in pairs(mine) do
-    if not pool.closed then open[#open + 1] = format("\"%s\" (made at %s)", name, pool.made_at) end
+    if not pool.closed then open[#open + 1] = pool end
     if pool.unseen > 0 then
       failures[#failures + 1] =
         format("pool \"%s\": %d of %d jobs failed and nothing looked at it", name, pool.failed, pool.submitted)
     end
   end
-  sort(open)
+  sort(open, function(a, b) return a.number < b.number end)
+  for i = 1, #open do open[i] = format("\"%s\" (made at %s)", open[i].name, open[i].made_at) end
   sort(failures)
   local warnings = {}
   if #open == 1 then

@@ -11,8 +11,8 @@
 
 namespace sloth {
 
-Scheduler::Scheduler(Vm& vm, Strand strand, Options options)
-    : impl_(std::make_unique<Impl>(*this, vm, std::move(strand), options)) {
+Scheduler::Scheduler(Vm& vm, const Strand& strand, Options options)
+    : impl_(std::make_unique<Impl>(*this, vm, strand, options)) {
   vm.attach(this);
   install_runtime(vm);
 }
@@ -63,8 +63,8 @@ Scheduler::Stats Scheduler::stats() const {
   return stats;
 }
 
-Scheduler::Impl::Impl(Scheduler& owner, Vm& of_vm, Strand on, Options given)
-    : self(owner), vm(of_vm), L(of_vm.state()), options(given), strand(std::move(on)) {
+Scheduler::Impl::Impl(Scheduler& owner, Vm& of_vm, const Strand& on, Options given)
+    : self(owner), vm(of_vm), L(of_vm.state()), options(given), strand(on) {
   SLOTH_CHECK(options.clock != nullptr);
   inbox = std::make_shared<WakeInbox>(this, strand);
   lua_newtable(L);
@@ -224,6 +224,10 @@ void Scheduler::Impl::resume(Goroutine& g) {
     return;
   }
   if (g.nested) lua_pop(g.coroutine, 1);  // the mark that travelled outwards
+  if (g.state == Goroutine::State::kReady) {  // it only let others go first
+    lua_pushboolean(g.coroutine, 1);
+    g.arguments = 1;
+  }
 }
 
 void Scheduler::Impl::end_root(Root& root) {

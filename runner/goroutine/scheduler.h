@@ -45,7 +45,7 @@ class Scheduler {
   };
 
   // Both outlive the scheduler. Sets the VM's interrupt hook and attachment. Made before modules are installed.
-  Scheduler(Vm& vm, Strand strand, Options options);
+  Scheduler(Vm& vm, const Strand& strand, Options options);
   // Destroying it drops what is suspended; wakers that come later do nothing.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;

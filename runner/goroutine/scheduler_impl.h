@@ -21,7 +21,7 @@ namespace sloth {
 
 class Scheduler::Impl final : public WakeInbox::Runnable {
  public:
-  Impl(Scheduler& self, Vm& vm, Strand strand, Options options);
+  Impl(Scheduler& self, Vm& vm, const Strand& strand, Options options);
   ~Impl() override;
 
   static Impl& of(lua_State* L) { return *Scheduler::of(L).impl_; }
@@ -55,6 +55,8 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   void unlink(Goroutine& g);
   // Puts an unlinked one at the end of the ready queue.
   void make_ready(Goroutine& g);
+  // The same for the running one, whose state suspend_now sets.
+  void add_ready(Goroutine& g) { ready_.push(&g); }
   // The first waiter gets true, the case when it selects, and `count` values from the top of L, which are popped. False:
   // nobody waits, and nothing is popped.
   bool wake_first(WaitQueue& queue, lua_State* L, int count);

@@ -71,10 +71,7 @@ void Scheduler::Impl::add_timer(TimerNode& node, std::int64_t due) {
 void Scheduler::Impl::arm_wakeup() {
   armed_for_ = timers_.earliest();
   const TimePoint when{std::chrono::milliseconds(armed_for_)};
-  strand.executor().reactor().post_at(when, [inbox = inbox] {
-    inbox->interrupt();
-    inbox->poke();
-  });
+  strand.executor().reactor().post_at(when, [inbox = inbox] { inbox->interrupt(); });
 }
 
 void Scheduler::Impl::fire_timers() {
@@ -197,6 +194,7 @@ bool Scheduler::Impl::take_value(WaitQueue& queue, lua_State* to) {
 // Between two instructions of running code: deadlines and cancels are looked at, and take effect on the spot.
 bool Scheduler::Impl::on_interrupt(void* context, lua_State* at) {
   Impl& impl = *static_cast<Impl*>(context);
+  impl.inbox->heard();
   if (impl.current == nullptr) return false;
   // The hook runs under the memory limit of user code; what the scheduler needs must not fail.
   impl.vm.memory().enforce(false);

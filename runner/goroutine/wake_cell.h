@@ -44,13 +44,16 @@ class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
     Push push;
   };
 
-  WakeInbox(Runnable* scheduler, Strand strand) : strand_(std::move(strand)), scheduler_(scheduler) {}
+  WakeInbox(Runnable* scheduler, const Strand& strand) : strand_(strand), scheduler_(scheduler) {}
 
   void deliver(WakeCell& cell, bool ok, Push push) EXCLUDES(mutex_);
   // Has a turn run soon.
   void poke() EXCLUDES(mutex_);
-  // Has running Lua code look at its deadlines.
+  // Has running Lua code, or else a turn, look at its deadlines and cancels; asks again until it was heard, since a
+  // single interrupt may be lost.
   void interrupt() EXCLUDES(mutex_);
+  // It was heard.
+  void heard() EXCLUDES(mutex_);
   void cancel_later(std::uint64_t root, std::string reason) EXCLUDES(mutex_);
 
   std::vector<Delivery> take() EXCLUDES(mutex_);
@@ -61,11 +64,13 @@ class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
  private:
   void post_turn(const Strand& strand);
   void run_turn() EXCLUDES(mutex_);
+  void ask() EXCLUDES(mutex_);
 
   const Strand strand_;
   Mutex mutex_;
   Runnable* scheduler_ GUARDED_BY(mutex_);
   bool scheduled_ GUARDED_BY(mutex_) = false;
+  bool unheard_ GUARDED_BY(mutex_) = false;
   std::vector<Delivery> deliveries_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::uint64_t, std::string>> cancels_ GUARDED_BY(mutex_);
 };

@@ -1,7 +1,10 @@
 #include "runner/goroutine/waker.h"
 
+#include <chrono>
 #include <utility>
 
+#include "runner/exec/executor.h"
+#include "runner/exec/reactor.h"
 #include "runner/goroutine/wake_cell.h"
 #include "runner/lua/stack.h"
 #include "runner/lua/value_codec.h"
@@ -62,7 +65,7 @@ void WakeInbox::run_turn() {
   Runnable* scheduler = nullptr;
   {
     MutexLock lock(mutex_);
-    scheduled_ = false;
+    scheduled_ = unheard_ = false;
     scheduler = scheduler_;
   }
   // Closing happens on this same strand, so it cannot vanish now.
@@ -80,8 +83,28 @@ bool WakeInbox::empty() {
 }
 
 void WakeInbox::interrupt() {
+  {
+    MutexLock lock(mutex_);
+    if (scheduler_ == nullptr || std::exchange(unheard_, true)) return;
+  }
+  ask();
+  poke();
+}
+
+void WakeInbox::ask() {
+  constexpr auto kPatience = std::chrono::milliseconds(5);
+  {
+    MutexLock lock(mutex_);
+    if (scheduler_ == nullptr || !unheard_) return;
+    scheduler_->interrupt();
+  }
+  strand_.executor().reactor().post_at(std::chrono::steady_clock::now() + kPatience,
+                                       [self = shared_from_this()] { self->ask(); });
+}
+
+void WakeInbox::heard() {
   MutexLock lock(mutex_);
-  if (scheduler_ != nullptr) scheduler_->interrupt();
+  unheard_ = false;
 }
 
 void WakeInbox::cancel_later(std::uint64_t root, std::string reason) {
@@ -89,9 +112,8 @@ void WakeInbox::cancel_later(std::uint64_t root, std::string reason) {
     MutexLock lock(mutex_);
     if (scheduler_ == nullptr) return;
     cancels_.emplace_back(root, std::move(reason));
-    scheduler_->interrupt();
   }
-  poke();
+  interrupt();
 }
 
 std::vector<std::pair<std::uint64_t, std::string>> WakeInbox::take_cancels() {

@@ -53,7 +53,7 @@ class InterruptTarget {
   void enter();
   void leave();
 
-  // Thread-safe.
+  // Thread-safe. May be lost: ask again until the hook ran.
   void request() EXCLUDES(mutex_);
 
   // Puts the hook on, from a native; takes it off again. Strand only.

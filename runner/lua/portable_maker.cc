@@ -46,9 +46,17 @@ class PortableMaker::Impl {
       lua_settop(L, top);
       return Error{Code::kInvalid, what + ": a function written in Lua is needed, not a built-in"};
     }
+    added_.clear();
     const PortableValue value = encode("function", 0);
     lua_settop(L, top);
-    if (error_) return *error_;
+    if (error_) {
+      // What was half made must be refused again when another function needs it.
+      for (const void* identity : added_) {
+        objects_.erase(identity);
+        cells_.erase(identity);
+      }
+      return *error_;
+    }
     return std::get<PortableRef>(value).object;
   }
 
@@ -127,6 +135,7 @@ class PortableMaker::Impl {
     }
     const auto number = static_cast<std::uint32_t>(store_->objects.size());
     objects_.emplace(identity, number);
+    added_.push_back(identity);
     store_->objects.emplace_back(PortableTable{{}, {}, path});
     keep_alive();
     PortableTable table;
@@ -179,9 +188,10 @@ class PortableMaker::Impl {
     lua_getinfo(L_, ">S", &info);
     const std::string code = dump_function(L_);
     const auto [chunk, prototype] = locate(info.source, code);
-    if (chunk == nullptr) return refuse(path, "function whose source text is not known");
+    if (chunk == nullptr) return refuse(path, "function whose source text is not known: made by a built-in such as coroutine.wrap");
     const auto number = static_cast<std::uint32_t>(store_->objects.size());
     objects_.emplace(identity, number);
+    added_.push_back(identity);
     store_->objects.emplace_back(PortableClosure{});
     keep_alive();
 
@@ -197,6 +207,7 @@ class PortableMaker::Impl {
       auto [known, fresh] = cells_.try_emplace(cell, static_cast<std::uint32_t>(store_->cells.size()));
       closure.upvalues.push_back(known->second);
       if (!fresh) continue;
+      added_.push_back(cell);
       store_->cells.emplace_back();
       const std::uint32_t slot = known->second;
       const char* name = lua_getupvalue(L_, -1, i);
@@ -383,6 +394,7 @@ class PortableMaker::Impl {
   std::unordered_map<const CompiledChunk*, std::uint32_t> chunks_;
   std::map<std::string, std::uint32_t> modules_;
   std::vector<int> anchors_;
+  std::vector<const void*> added_;  // by the add() under way
 };
 
 PortableMaker::PortableMaker(Vm& vm) : impl_(std::make_unique<Impl>(vm)) {}

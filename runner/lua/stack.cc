@@ -13,7 +13,7 @@ namespace {
 // The option's value on top of the stack, or nothing; checks that the holder is a table.
 bool get_field(lua_State* L, int table, const char* name) {
   if (lua_isnoneornil(L, table)) return false;
-  luaL_checktype(L, table, LUA_TTABLE);
+  check_type(L, table, LUA_TTABLE);
   lua_getfield(L, table, name);
   if (!lua_isnil(L, -1)) return true;
   lua_pop(L, 1);
@@ -27,8 +27,33 @@ void require_type(lua_State* L, int type, const char* name) {
 
 }  // namespace
 
+void arg_error(lua_State* L, int arg, const std::string& what) {
+  // The outermost of our own frames is what the user called.
+  std::string name = "?";
+  lua_Debug frame;
+  for (int level = 0; lua_getstack(L, level, &frame) != 0; ++level) {
+    lua_getinfo(L, "nS", &frame);
+    const bool ours = frame.source[0] == '=';
+    if (level > 0 && !ours) break;
+    if (frame.name != nullptr) name = frame.name;
+    if (frame.namewhat != nullptr && std::string_view(frame.namewhat) == "method" && arg > 1) {
+      raise(L, fmt::format("bad argument #{} to '{}' ({})", arg - 1, name, what));
+    }
+  }
+  raise(L, fmt::format("bad argument #{} to '{}' ({})", arg, name, what));
+}
+
+void type_error(lua_State* L, int arg, const char* expected) {
+  const char* got = lua_isnone(L, arg) ? "no value" : luaL_typename(L, arg);
+  arg_error(L, arg, fmt::format("{} expected, got {}", expected, got));
+}
+
+void check_type(lua_State* L, int arg, int type) {
+  if (lua_type(L, arg) != type) type_error(L, arg, lua_typename(L, type));
+}
+
 std::string_view check_string(lua_State* L, int arg) {
-  luaL_checktype(L, arg, LUA_TSTRING);
+  check_type(L, arg, LUA_TSTRING);
   std::size_t size = 0;
   const char* text = lua_tolstring(L, arg, &size);
   return {text, size};
@@ -39,21 +64,21 @@ std::string_view opt_string(lua_State* L, int arg, std::string_view fallback) {
 }
 
 long long check_integer(lua_State* L, int arg, long long low, long long high) {
-  luaL_checktype(L, arg, LUA_TNUMBER);
+  check_type(L, arg, LUA_TNUMBER);
   const double number = lua_tonumber(L, arg);
   if (!(std::nearbyint(number) == number && number >= static_cast<double>(low) &&
         number <= static_cast<double>(high))) {
-    luaL_argerror(L, arg, fmt::format("whole number from {} to {} expected, got {}", low, high, number).c_str());
+    arg_error(L, arg, fmt::format("whole number from {} to {} expected, got {}", low, high, number));
   }
   return static_cast<long long>(number);
 }
 
 Duration check_milliseconds(lua_State* L, int arg) {
   constexpr double kLongest = 30.0 * 24 * 3600 * 1000;
-  luaL_checktype(L, arg, LUA_TNUMBER);
+  check_type(L, arg, LUA_TNUMBER);
   const double ms = lua_tonumber(L, arg);
   if (!(ms >= 0 && ms <= kLongest)) {
-    luaL_argerror(L, arg, fmt::format("milliseconds from 0 to 30 days expected, got {}", ms).c_str());
+    arg_error(L, arg, fmt::format("milliseconds from 0 to 30 days expected, got {}", ms));
   }
   return Duration(static_cast<Duration::rep>(ms * 1e6));
 }
@@ -86,7 +111,7 @@ std::optional<bool> boolean_field(lua_State* L, int table, const char* name) {
 
 void check_options(lua_State* L, int table, std::initializer_list<const char*> known) {
   if (lua_isnoneornil(L, table)) return;
-  luaL_checktype(L, table, LUA_TTABLE);
+  check_type(L, table, LUA_TTABLE);
   const std::vector<std::string> names(known.begin(), known.end());
   const int options = table < 0 ? lua_gettop(L) + 1 + table : table;
   for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1)) {

@@ -311,7 +311,8 @@ Vm::Failure Vm::failure_from(lua_State* L, lua_State* thread) {
     const std::string what = *frame.what == 'm' ? "main chunk"
                              : frame.name != nullptr ? fmt::format("function '{}'", frame.name)
                                                      : fmt::format("function <{}:{}>", source, frame.linedefined);
-    failure.traceback += fmt::format("{}:{}: in {}\n", source, frame.currentline, what);
+    const std::string line = frame.currentline > 0 ? fmt::format(":{}", frame.currentline) : "";
+    failure.traceback += fmt::format("{}{}: in {}\n", source, line, what);
   }
   if (shown > kMostFrames) failure.traceback += fmt::format("... {} more\n", shown - kMostFrames);
   return failure;

@@ -101,7 +101,8 @@ Sloth& Sloth::start(const std::string& words) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::string name = text.substr(0, text.find('='));
-    if (environment_.count(name) == 0 && !text.starts_with("SLOTH_") && name != "NO_COLOR") variables.push_back(text);
+    if (environment_.count(name) == 0 && !text.starts_with("SLOTH_") && name != "NO_COLOR")
+      variables.push_back(text);
   }
   for (const auto& [name, value] : environment_) variables.push_back(name + "=" + value);
   std::vector<char*> envp;

@@ -30,8 +30,8 @@ class Sloth {
   Sloth& run(const std::string& words);
   Sloth& run(std::vector<std::string> words);
 
-  // For signals: starts it, waits until its stdout holds `text`, sends the signals with a pause until each has had
-  // an effect on stderr, and waits for the end.
+  // For signals: starts it, waits until its stdout holds `text`, sends the signals with a pause until each
+  // has had an effect on stderr, and waits for the end.
   Sloth& start(const std::string& words);
   Sloth& wait_for(std::string_view text);
   Sloth& wait_for_error(std::string_view text);
@@ -53,7 +53,7 @@ class Sloth {
   [[nodiscard]] const std::string& err() const { return err_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::string content(const std::string& path) const;  // of a file there; "" when absent
-  [[nodiscard]] double seconds() const { return seconds_; }           // that the run took
+  [[nodiscard]] double seconds() const { return seconds_; }          // that the run took
 
  private:
   [[nodiscard]] std::string story() const;

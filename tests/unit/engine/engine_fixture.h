@@ -1,5 +1,5 @@
-// EngineFixture: an engine over the mock runner and operator-side functions without Lua; runs a workflow and gives
-// back the report and every event.
+// EngineFixture: an engine over the mock runner and operator-side functions without Lua; runs a workflow and
+// gives back the report and every event.
 //
 // Not shared: one thread at a time, apart from what says otherwise.
 #pragma once
@@ -29,7 +29,8 @@ class FakeOperators final : public OperatorSide {
   void call(OperatorCall call, std::stop_token, UniqueFunction<void(Result<OperatorAnswer>)> done) override {
     if (on_call) on_call(call);
     const auto found = answers.find(call.what);
-    Result<OperatorAnswer> answer = found == answers.end() ? Result<OperatorAnswer>(OperatorAnswer{}) : found->second;
+    Result<OperatorAnswer> answer =
+        found == answers.end() ? Result<OperatorAnswer>(OperatorAnswer{}) : found->second;
     {
       const std::lock_guard lock(mutex_);
       calls_.push_back(std::move(call));

@@ -30,8 +30,8 @@ TEST_CASE("tasks run in the order of the file, dependencies first") {
   CHECK(report.exit_code() == 0);
   CHECK(fixture.runner.started() == Lines{"build", "lint", "deploy"});
   CHECK(report.counts().succeeded == 3);
-  CHECK(fixture.sink.lines() == Lines{"start build", "end build succeeded", "start lint", "end lint succeeded",
-                                      "start deploy", "end deploy succeeded"});
+  CHECK(fixture.sink.lines() == Lines{"start build", "end build succeeded", "start lint",
+                                      "end lint succeeded", "start deploy", "end deploy succeeded"});
 }
 
 TEST_CASE("the run's own events frame the others") {
@@ -144,13 +144,13 @@ TEST_CASE("a failed attempt is repeated as often as allowed") {
   TaskSpec& spec = fixture.add("flaky");
   spec.retries = {.extra_attempts = 2, .strategy = RetryPolicy::Strategy::kFixed, .delay = milliseconds(1)};
   SECTION("and succeeds in the end") {
-    fixture.runner.behave("flaky",
-                          {.outcomes = {mock_failure("1"), mock_failure("2", OutcomeKind::kTimedOut), Outcome{}}});
+    fixture.runner.behave(
+        "flaky", {.outcomes = {mock_failure("1"), mock_failure("2", OutcomeKind::kTimedOut), Outcome{}}});
     const RunReport report = fixture.run();
     CHECK(report.exit_code() == 0);
     CHECK(outcome_of(report, "flaky").attempts == 3);
-    CHECK(fixture.sink.lines() == Lines{"start flaky", "retry flaky", "start flaky", "retry flaky", "start flaky",
-                                        "end flaky succeeded"});
+    CHECK(fixture.sink.lines() == Lines{"start flaky", "retry flaky", "start flaky", "retry flaky",
+                                        "start flaky", "end flaky succeeded"});
     CHECK(fixture.runner.requests().at(2).attempt == 3);
   }
   SECTION("and fails with the last message") {

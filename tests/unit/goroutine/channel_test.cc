@@ -126,7 +126,11 @@ TEST_CASE("no item is lost between select, timeouts and cancels") {
     local ch, got, sent = goroutine.channel(), 0, 0
     local wg = goroutine.wait_group()
     for s = 1, 4 do wg:go(function()
-      for i = 1, 100 do if ch:send(i, math.random(0, 2)) then sent = sent + 1 end goroutine.sleep(0) end
+      for i = 1, 100 do
+        local late, index = goroutine.select_timeout(math.random(0, 2), {{ channel = ch, send = i }})
+        if not late and index == 1 then sent = sent + 1 end
+        goroutine.sleep(0)
+      end
     end) end
     local readers = {}
     for r = 1, 4 do readers[r] = goroutine.spawn(function()
@@ -134,8 +138,9 @@ TEST_CASE("no item is lost between select, timeouts and cancels") {
         if math.random(2) == 1 then
           goroutine.select_timeout(1, {{ channel = ch, receive = true, handler = function(v, ok) if ok then got = got + 1 end end }})
         else
-          local v, ok = ch:receive(1)
+          local v, ok = ch:try_receive()
           if ok then got = got + 1 end
+          goroutine.sleep(0)
         end
       end
     end) end

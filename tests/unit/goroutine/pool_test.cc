@@ -78,9 +78,12 @@ TEST_CASE("a failed job is logged at once and fails the task when nothing looked
   CHECK(lua.log.find("pool \"tests\": job tests-3 failed: test.lua:3: broken") != std::string::npos);
   REQUIRE(ran.outcome.unawaited.size() == 1);
   CHECK(ran.outcome.unawaited[0].message == "pool \"tests\": 1 of 5 jobs failed and nothing looked at it");
-  ran = lua.run("goroutine.pool_create('t2') goroutine.pool_submit('t2', error) goroutine.pool_wait('t2')\n"
-                "goroutine.pool_close('t2')");
+  const std::string job = "goroutine.pool_create('t') goroutine.pool_submit('t', error) ";
+  CHECK(lua.run(job + "goroutine.pool_wait('t') goroutine.pool_close('t')").outcome.unawaited.size() == 1);
+  ran = lua.run(job + "local ok, report = goroutine.pool_wait('t') goroutine.pool_close('t') return report.failed, #report.errors");
+  CHECK(ran.text() == "1 1");
   CHECK(ran.outcome.unawaited.empty());
+  CHECK(lua.run(job + "goroutine.pool_wait('t') goroutine.pool_stats('t') goroutine.pool_close('t')").outcome.unawaited.empty());
 }
 
 TEST_CASE("pools left open are named, many of them in one line") {
