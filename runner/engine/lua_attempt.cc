@@ -75,13 +75,13 @@ void LuaAttempt::open_vm() {
   host_.file_directory = options_.file_directory;
   host_.attempt = id_;
   host_.environment = options_.environment;
-  for (const auto& [name, value] : request_.spec->env) {
+  for (const auto& variable : request_.spec->env) {
     const auto found = std::find_if(host_.environment.begin(), host_.environment.end(),
-                                    [&](const auto& entry) { return entry.first == name; });
+                                    [&](const auto& entry) { return entry.first == variable.first; });
     if (found == host_.environment.end()) {
-      host_.environment.emplace_back(name, value);
+      host_.environment.emplace_back(variable);
     } else {
-      found->second = value;
+      found->second = variable.second;
     }
   }
   host_.values = std::move(request_.values);

@@ -168,9 +168,9 @@ void Vm::run_embedded(const char* name, std::string_view text, int nargs, int nr
   const auto chunk = chunks().compile_embedded(std::string("=[sloth] ") + name, text);
   push_prototype(state_, *chunk, static_cast<std::uint32_t>(chunk->prototypes.size()) - 1);
   lua_insert(state_, -1 - nargs);
-  if (lua_pcall(state_, nargs, nresults, 0) == 0) return;
-  log_error("{}: {}", name, lua_tostring(state_, -1));
-  SLOTH_CHECK(!"our own Lua runs");
+  const bool our_own_lua_runs = lua_pcall(state_, nargs, nresults, 0) == 0;
+  if (!our_own_lua_runs) log_error("{}: {}", name, lua_tostring(state_, -1));
+  SLOTH_CHECK(our_own_lua_runs);
 }
 
 void Vm::push_prototype(lua_State* L, const CompiledChunk& chunk, std::uint32_t prototype) {

@@ -31,7 +31,7 @@ TEST_CASE("after a failure nothing starts and what did not run is listed") {
       .stdout_has("4 tasks: 0 succeeded, 1 failed, 3 skipped");
 }
 
-TEST_CASE("--keep-going runs everything that does not depend on a failure") {
+TEST_CASE("run --keep-going runs everything that does not depend on a failure") {
   Sloth().file("tasks.lua", R"(
     task("a"):command("exit 1"):build()
     task("b"):depends_on("a"):command("true"):build()

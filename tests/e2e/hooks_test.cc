@@ -71,7 +71,7 @@ TEST_CASE("a workflow's hooks frame its tasks") {
       .run("run").code(0).stdout_in_order({"start", "[a] in a", "complete\ttrue\ttrue"});
 }
 
-TEST_CASE("--workflow picks one of several") {
+TEST_CASE("run --workflow picks one of several") {
   Sloth sloth;
   sloth.file("tasks.lua", R"(
     local a = task("a"):command("echo A"):build()

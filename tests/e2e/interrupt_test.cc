@@ -16,14 +16,28 @@ TEST_CASE("a timeout ends a command with everything it started") {
   CHECK_FALSE(is_alive(sloth.content("pid")));
 }
 
-TEST_CASE("a timeout ends an endless loop, also one that catches errors") {
+TEST_CASE("a timeout ends an endless loop that catches errors") {
   Sloth().file("tasks.lua", R"(
-    task("loop"):command(function() while true do end end):timeout("200ms"):build()
-    task("pcall"):command(function() while true do pcall(function() end) end end):timeout("200ms"):build())")
-      .run("run -k").code(1).stdout_has("✗ loop timed out").stdout_has("✗ pcall timed out").stdout_has("2 failed");
+    task("x"):command(function() while true do pcall(function() end) end end):timeout("200ms"):build())")
+      .run("run").code(1).stdout_has("✗ x timed out");
 }
 
-TEST_CASE("--timeout bounds the whole run") {
+// The thread sanitizer keeps signals back until the thread calls into the C library, which this loop never does.
+#if defined(__SANITIZE_THREAD__)
+#define SLOTH_DELAYS_SIGNALS
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SLOTH_DELAYS_SIGNALS
+#endif
+#endif
+#ifndef SLOTH_DELAYS_SIGNALS
+TEST_CASE("a timeout ends an endless loop that calls nothing") {
+  Sloth().file("tasks.lua", R"(task("x"):command(function() while true do end end):timeout("200ms"):build())")
+      .run("run").code(1).stdout_has("✗ x timed out");
+}
+#endif
+
+TEST_CASE("run --timeout bounds the whole run") {
   Sloth().file("tasks.lua", R"(
     task("a"):command("sleep 300"):build()
     task("b"):depends_on("a"):command("true"):build())")

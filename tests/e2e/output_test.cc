@@ -10,7 +10,7 @@ namespace {
 
 const char kTask[] = R"(task("t"):command("echo out; echo err >&2"):build())";
 
-TEST_CASE("--output json prints one event per line and nothing else") {
+TEST_CASE("run --output json prints one event per line and nothing else") {
   Sloth sloth;
   sloth.file("tasks.lua", kTask).run("run --output json").code(0).stderr_is_empty();
   sloth.stdout_in_order({R"("type":"run.start")", R"("type":"task.start")", R"("text":"out\n")", R"("type":"task.end")",
@@ -23,11 +23,11 @@ TEST_CASE("--output json prints one event per line and nothing else") {
   CHECK(at == sloth.out().size());
 }
 
-TEST_CASE("--output stream passes output through byte for byte") {
+TEST_CASE("run --output stream passes output through byte for byte") {
   Sloth().file("tasks.lua", kTask).run("run --output stream").code(0).stdout_is("out\n").stderr_has("err\n").stderr_has("✓ t");
 }
 
-TEST_CASE("--quiet shows only failures") {
+TEST_CASE("run --quiet shows only failures") {
   Sloth().file("tasks.lua", kTask).run("run -q").code(0).stdout_is("").stderr_is_empty();
   Sloth().file("tasks.lua", R"(task("t"):command("echo why; exit 1"):build())").run("run -q").code(1)
       .stdout_has("✗ t failed").stdout_has("| why");
