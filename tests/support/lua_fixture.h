@@ -6,6 +6,7 @@
 //   CHECK(lua.run("return 1 + 1").text() == "2");
 #pragma once
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <future>
@@ -132,7 +133,7 @@ class LuaFixture {
 
   Host host;
   std::string out, err, log;
-  Scheduler::RootId last_root = 0;
+  std::atomic<Scheduler::RootId> last_root{0};
 
  private:
   static Interrupter& interrupter() {

