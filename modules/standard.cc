@@ -146,7 +146,8 @@ Module standard_module() {
                             {"popen_close", native<popen_close>, true},
                             {"popen_feed", native<popen_feed>, true}},
                 .lua = embedded::modules_standard,
-                .stub = embedded::modules_standard_meta};
+                .eager = true,
+          .stub = embedded::modules_standard_meta};
 }
 
 }  // namespace sloth

@@ -175,7 +175,7 @@ Recording::Recording(Vm& vm) : vm_(vm) {
   push_words(L, Vocabulary::of_workflows());
   lua_setfield(L, -2, "workflow");
   lua_setfield(L, -2, "known");
-  vm.run_embedded("dsl", embedded::runner_dsl_dsl, 1, 1);
+  vm.run_embedded(vm.state(), "dsl", embedded::runner_dsl_dsl, 1, 1);
   parts_ = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

@@ -1,6 +1,6 @@
 -- What task code gets beside its function: `this`, and the running of shell commands. Uses the modules exec and fs.
-local exec, fs = exec, fs
-local error, getmetatable, setmetatable = error, getmetatable, setmetatable
+-- They are asked for when used: most tasks need neither.
+local error, getmetatable, require, setmetatable = error, getmetatable, require, setmetatable
 
 -- `this.name` is the task's name and `this.name()` too, since scripts use both. So these very strings may be
 -- called; any other one is a mistake as ever.
@@ -14,8 +14,8 @@ local function this(name, agent, attempt, run_id, directory)
   callable[name], callable[directory] = true, true
   local workdir = { path = directory }
   function workdir.get() return directory end
-  function workdir.exists() return fs.is_dir(directory) end
-  function workdir.ensure() return fs.mkdir(directory) end
+  function workdir.exists() return require("fs").is_dir(directory) end
+  function workdir.ensure() return require("fs").mkdir(directory) end
   -- Only a directory made for the attempt is ever removed; here it is the user's own.
   function workdir.cleanup()
     return false, directory .. " was not made for this task; it is left alone"
@@ -26,7 +26,7 @@ end
 
 -- Answers as a task function does.
 local function shell(command, workdir, env)
-  local result = exec.run(command, { max_output = 0, workdir = workdir, env = env })
+  local result = require("exec").run(command, { max_output = 0, workdir = workdir, env = env })
   if result.success then return true end
   if result.signal then return false, "killed by " .. result.signal end
   return false, "command failed with exit code " .. result.exit_code

@@ -11,7 +11,7 @@ extern const std::string_view runner_engine_attempt;
 }
 
 TaskScope::TaskScope(Vm& vm) : vm_(vm) {
-  vm_.run_embedded("attempt", embedded::runner_engine_attempt, 0, 1);
+  vm_.run_embedded(vm_.state(), "attempt", embedded::runner_engine_attempt, 0, 1);
   parts_ = luaL_ref(vm_.state(), LUA_REGISTRYINDEX);
 }
 

@@ -319,20 +319,8 @@ int at_root_end(lua_State* L) {
 
 char timed_out_mark;
 
-}  // namespace
-
-Handle* push_handle(lua_State* L) {
-  auto* handle = ::new (lua_newuserdata(L, sizeof(Handle))) Handle();
-  luaL_getmetatable(L, kHandle);
-  lua_setmetatable(L, -2);
-  return handle;
-}
-
-void push_timed_out(lua_State* L) { lua_pushlightuserdata(L, &timed_out_mark); }
-
-void push_runtime(lua_State* L) { lua_getfield(L, LUA_REGISTRYINDEX, kRuntime); }
-
-void install_runtime(Vm& vm) {
+// Pushes the table, new, and keeps it.
+void make_runtime(lua_State* L) {
   static const std::vector<Native> kNatives = {
       {"spawn", native<spawn>},
       {"async", native<async>},
@@ -362,12 +350,11 @@ void install_runtime(Vm& vm) {
       {"stats", native<stats>},
       {"at_root_end", native<at_root_end>},
   };
-  lua_State* L = vm.state();
   luaL_newmetatable(L, kQueue);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
-  vm.push_natives(kNatives, nullptr);
+  Vm::push_natives(L, kNatives, nullptr);
   push_timed_out(L);
   lua_setfield(L, -2, "TIMED_OUT");
   luaL_newmetatable(L, kHandle);
@@ -386,9 +373,26 @@ void install_runtime(Vm& vm) {
   };
   for (const auto& [file, text] : files) {
     lua_pushvalue(L, -1);
-    vm.run_embedded(file, text, 1, 0);
+    Vm::of(L).run_embedded(L, file, text, 1, 0);
   }
+}
+
+}  // namespace
+
+Handle* push_handle(lua_State* L) {
+  auto* handle = ::new (lua_newuserdata(L, sizeof(Handle))) Handle();
+  luaL_getmetatable(L, kHandle);
+  lua_setmetatable(L, -2);
+  return handle;
+}
+
+void push_timed_out(lua_State* L) { lua_pushlightuserdata(L, &timed_out_mark); }
+
+void push_runtime(lua_State* L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, kRuntime);
+  if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
+  make_runtime(L);
 }
 
 }  // namespace sloth

@@ -10,10 +10,8 @@
 
 namespace sloth {
 
-// Puts the runtime table (natives and what the Lua files of this room add) into the registry.
-void install_runtime(Vm& vm);
-
-// Pushes that table: modules/goroutine.lua gives it its public names.
+// Pushes the runtime table (natives and what the Lua files of this room add), made on first use:
+// modules/goroutine.lua gives it its public names.
 void push_runtime(lua_State* L);
 
 // Pushes a new handle as userdata.

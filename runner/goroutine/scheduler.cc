@@ -5,7 +5,6 @@
 
 #include "runner/base/check.h"
 #include "runner/exec/executor.h"
-#include "runner/goroutine/natives.h"
 #include "runner/goroutine/scheduler_impl.h"
 #include "runner/lua/stack.h"
 
@@ -14,7 +13,6 @@ namespace sloth {
 Scheduler::Scheduler(Vm& vm, const Strand& strand, Options options)
     : impl_(std::make_unique<Impl>(*this, vm, strand, options)) {
   vm.attach(this);
-  install_runtime(vm);
 }
 
 Scheduler::~Scheduler() { impl_->vm.attach(nullptr); }

@@ -134,13 +134,12 @@ void Vm::open_libraries() {
     }
   }
   lua_pop(state_, 2);
-  run_embedded("prelude", embedded::runner_lua_prelude, 1, 2);
+  run_embedded(state_, "prelude", embedded::runner_lua_prelude, 1, 2);
   keep_loaded(state_);
   lua_setfield(state_, LUA_REGISTRYINDEX, kWaiting);
 }
 
-void Vm::push_natives(const std::vector<Native>& natives, void* context) {
-  lua_State* L = state_;
+void Vm::push_natives(lua_State* L, const std::vector<Native>& natives, void* context) {
   lua_createtable(L, 0, static_cast<int>(natives.size()));
   for (const Native& entry : natives) {
     if (entry.waits) lua_getfield(L, LUA_REGISTRYINDEX, kWaiting);
@@ -151,25 +150,88 @@ void Vm::push_natives(const std::vector<Native>& natives, void* context) {
   }
 }
 
-void Vm::install(const Module& module) {
-  lua_State* L = state_;
-  push_natives(module.natives, module.context);
-  if (!module.lua.empty()) run_embedded(module.name.c_str(), module.lua, 1, 1);
+void Vm::push_module(lua_State* L, const Module& module) {
+  push_natives(L, module.natives, module.context);
+  if (!module.lua.empty()) run_embedded(L, module.name.c_str(), module.lua, 1, 1);
   SLOTH_CHECK(!lua_isnil(L, -1));
-  lua_pushvalue(L, -1);
-  lua_setglobal(L, module.name.c_str());
   push_loaded(L);
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   lua_setfield(L, -2, module.name.c_str());
   lua_pop(L, 1);
 }
 
-void Vm::run_embedded(const char* name, std::string_view text, int nargs, int nresults) {
+void Vm::install(const Module& module) {
+  if (!host().may_read_sources && !module.eager) {
+    deferred_.emplace(module.name, module);
+    return;
+  }
+  push_module(state_, module);
+  lua_setglobal(state_, module.name.c_str());
+}
+
+// The __index of the globals, of package.loaded and of what our own chunks see: (table, name) -> module or nil.
+int Vm::load_deferred(lua_State* L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  Vm& vm = of(L);
+  const auto found = vm.deferred_.find(std::string_view(lua_tostring(L, 2)));
+  if (found == vm.deferred_.end()) return 0;
+  push_loaded(L);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  if (lua_isnil(L, -1)) vm.push_module(L, found->second);
+  if (lua_rawequal(L, 1, LUA_GLOBALSINDEX) != 0) {  // next time they have it themselves
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+  }
+  return 1;
+}
+
+void Vm::defer_modules() {
+  if (deferred_.empty()) return;
+  lua_State* L = state_;
+  lua_newtable(L);  // the metatable
+  lua_pushcfunction(L, native<load_deferred>);
+  lua_setfield(L, -2, "__index");
+  lua_newtable(L);  // copies of the globals and of the libraries in them
+  for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX) != 0; lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    if (lua_istable(L, -2) && lua_rawequal(L, -2, LUA_GLOBALSINDEX) == 0) {
+      lua_newtable(L);
+      for (lua_pushnil(L); lua_next(L, -4) != 0;) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+      }
+    } else {
+      lua_pushvalue(L, -2);
+    }
+    lua_rawset(L, -5);
+  }
+  lua_pushvalue(L, -2);
+  lua_setmetatable(L, -2);
+  pristine_ref_ = luaL_ref(L, LUA_REGISTRYINDEX);
+  push_loaded(L);
+  lua_pushvalue(L, -2);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  lua_setmetatable(L, LUA_GLOBALSINDEX);
+}
+
+void Vm::run_embedded(lua_State* L, const char* name, std::string_view text, int nargs, int nresults) {
   const auto chunk = chunks().compile_embedded(std::string("=[sloth] ") + name, text);
-  push_prototype(state_, *chunk, static_cast<std::uint32_t>(chunk->prototypes.size()) - 1);
-  lua_insert(state_, -1 - nargs);
-  const bool our_own_lua_runs = lua_pcall(state_, nargs, nresults, 0) == 0;
-  if (!our_own_lua_runs) log_error("{}: {}", name, lua_tostring(state_, -1));
+  push_prototype(L, *chunk, static_cast<std::uint32_t>(chunk->prototypes.size()) - 1);
+  if (pristine_ref_ != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, pristine_ref_);
+    lua_setfenv(L, -2);
+  }
+  lua_insert(L, -1 - nargs);
+  if (pristine_ref_ != LUA_NOREF) {
+    lua_call(L, nargs, nresults);  // while a script runs: a deadline or the memory limit may end it here too
+    return;
+  }
+  const bool our_own_lua_runs = lua_pcall(L, nargs, nresults, 0) == 0;
+  if (!our_own_lua_runs) log_error("{}: {}", name, lua_tostring(L, -1));
   SLOTH_CHECK(our_own_lua_runs);
 }
 
@@ -182,6 +244,7 @@ void Vm::seal() {
   lua_State* L = state_;
   if (!host().may_read_sources) {  // in an attempt names are looked up, never asked for
     set_values();
+    defer_modules();
     return;
   }
   lua_newtable(L);
@@ -246,6 +309,12 @@ void Vm::push_builtin(lua_State* L, std::string_view path) {
     return;
   }
   lua_pushvalue(L, LUA_GLOBALSINDEX);
+  if (const auto deferred = deferred_.find(path.substr(0, path.find('.'))); deferred != deferred_.end()) {
+    lua_pushcfunction(L, native<load_deferred>);
+    lua_pushvalue(L, -2);
+    push(L, deferred->first);
+    lua_call(L, 2, 0);
+  }
   while (!path.empty() && lua_istable(L, -1)) {
     const auto dot = path.find('.');
     push(L, path.substr(0, dot));

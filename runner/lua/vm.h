@@ -53,13 +53,15 @@ class Vm {
   [[nodiscard]] MemoryLimit& memory() { return memory_; }
   [[nodiscard]] bool jit() const { return jit_; }
 
-  // Makes the module a global and the answer of require(name). REQUIRES: before seal().
+  // Makes the module a global and the answer of require(name): at once, or in an attempt's VM (the host may not read
+  // sources) when it is first named, since most tasks use few of them. REQUIRES: before seal().
   void install(const Module& module);
   // Pushes a table of natives, waiting ones wrapped.
-  void push_natives(const std::vector<Native>& natives, void* context);
+  static void push_natives(lua_State* L, const std::vector<Native>& natives, void* context);
   // Runs one of our own embedded chunks with `nargs` arguments on top of the stack; leaves `nresults`.
-  // Its functions do not appear in users' tracebacks.
-  void run_embedded(const char* name, std::string_view text, int nargs, int nresults);
+  // Its functions do not appear in users' tracebacks. After seal() it sees the globals as they were then, whatever the
+  // script made of them since.
+  void run_embedded(lua_State* L, const char* name, std::string_view text, int nargs, int nresults);
   // Ends set-up: sets the global `values`. Names everything reachable from the globals as built-in (on first need).
   void seal();
 
@@ -123,6 +125,9 @@ class Vm {
   static void hook(lua_State* L, lua_Debug* frame);
   void open_libraries();
   void set_values();
+  void push_module(lua_State* L, const Module& module);
+  void defer_modules();
+  static int load_deferred(lua_State* L);
 
   Options options_;
   bool jit_;
@@ -134,6 +139,8 @@ class Vm {
   void* attachment_ = nullptr;
   std::vector<std::shared_ptr<const CompiledChunk>> texts_;
   std::size_t texts_size_ = 0;
+  std::map<std::string, Module, std::less<>> deferred_;
+  int pristine_ref_ = LUA_NOREF;  // the globals as they were at seal()
 };
 
 }  // namespace sloth

@@ -8,12 +8,18 @@
 namespace sloth::testing {
 namespace {
 
+// A module that comes when first named in the receiver. Its Lua half needs a built-in that scripts replace.
+Module module() {
+  return {.name = "shout", .natives = {}, .lua = "local t = {} function t.text(s) return type(s) .. '!' end return t"};
+}
+
 // A plan VM that runs a file, and a fresh VM in which a function of it is revived and called.
 class Sender {
  public:
   explicit Sender(const std::string& text) {
     host_.file_directory = host_.workdir = "/";
     vm_ = Vm::open({.host = &host_, .chunks = &chunks_});
+    vm_->install(module());
     vm_->seal();
     lua_State* L = vm_->state();
     auto loaded = vm_->load(L, "@tasks.lua", text);
@@ -37,6 +43,7 @@ class Receiver {
   explicit Receiver(std::shared_ptr<const PortableStore> store) {
     host_.may_read_sources = false;
     vm_ = Vm::open({.host = &host_, .chunks = &chunks_});
+    vm_->install(module());
     vm_->seal();
     reviver_ = std::make_unique<PortableReviver>(*vm_, std::move(store));
   }
@@ -141,6 +148,14 @@ TEST_CASE("functions with constant tables are found whatever order the VM keeps 
     CHECK(sent("return function()\n local t = {alpha = 1, beta = 2, gamma = 3, delta = 4, epsilon = 5, zeta = 6, 'x'}\n"
                " return t.alpha + t.beta + t.gamma + t.delta + t.epsilon + t.zeta, t[1] end") == "21 x");
   }
+}
+
+TEST_CASE("modules are there when named, captured or required, whatever the script made of their names") {
+  CHECK(sent("return function() return shout.text(1), require('shout') == shout end") == "number! true");
+  CHECK(sent("local s = require('shout')\nreturn function() return s.text('x'), s == shout end") == "string! true");
+  CHECK(sent("local f = shout.text\nreturn function() return f(nil), f == shout.text end") == "nil! true");
+  CHECK(sent("function type() return 'mine' end\nreturn function() return type(1), shout.text(1) end") == "mine number!");
+  CHECK(sent("shout = 'own'\nreturn function() return shout, require('shout').text(1), shout end") == "own number! own");
 }
 
 TEST_CASE("errors name file and line in the receiver") {
