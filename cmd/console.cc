@@ -123,6 +123,7 @@ void Console::line_of(const std::string& task, View& view, std::string_view text
 }
 
 void Console::show_log(const std::string& task, const TaskLog& log) {
+  if (log.of_handler) return;  // the summary tells it
   if (log.severity == Severity::kDebug && !options_.verbose) return;
   std::string mark;
   switch (log.severity) {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kLargestFile = 8u << 20;
 constexpr int kDeepest = 100;
+constexpr int kMostNodes = 1'000'000;  // with aliases a short file can say very much
 
 // Plain scalars by the core schema of YAML 1.2; quoted ones are strings.
 Value scalar(const YAML::Node& node) {
@@ -39,7 +40,8 @@ Value scalar(const YAML::Node& node) {
   return text;
 }
 
-Result<Value> from_yaml(const YAML::Node& node, int depth) {
+Result<Value> from_yaml(const YAML::Node& node, int depth, int& nodes) {
+  if (++nodes > kMostNodes) return Error{Code::kLimit, fmt::format("more than {} values", kMostNodes)};
   if (depth > kDeepest) return Error{Code::kLimit, fmt::format("nested deeper than {}", kDeepest)};
   switch (node.Type()) {
     case YAML::NodeType::Undefined:
@@ -48,7 +50,7 @@ Result<Value> from_yaml(const YAML::Node& node, int depth) {
     case YAML::NodeType::Sequence: {
       Value::List list;
       for (const auto& item : node) {
-        auto value = from_yaml(item, depth + 1);
+        auto value = from_yaml(item, depth + 1, nodes);
         if (!value) return value;
         list.push_back(std::move(*value));
       }
@@ -61,7 +63,7 @@ Result<Value> from_yaml(const YAML::Node& node, int depth) {
           return Error{Code::kInvalid,
                        fmt::format("line {}: a key must be plain text", entry.first.Mark().line + 1)};
         }
-        auto value = from_yaml(entry.second, depth + 1);
+        auto value = from_yaml(entry.second, depth + 1, nodes);
         if (!value) return value;
         map.insert_or_assign(entry.first.Scalar(), std::move(*value));
       }
@@ -77,7 +79,8 @@ Result<Value> read_values(const std::string& path) {
   if (!text) return text.error().in("values file");
   const std::string what = "values file " + path;
   try {
-    Result<Value> value = from_yaml(YAML::Load(*text), 0);
+    int nodes = 0;
+    Result<Value> value = from_yaml(YAML::Load(*text), 0, nodes);
     if (!value) return value.error().in(what);
     if (value->is_nil()) return Value(Value::Map{});
     if (!value->is_map())
@@ -111,15 +114,20 @@ std::string known_spelling(const Value& map, const std::string& lower) {
   return lower;
 }
 
-// Sets a path of names; what stands in the way and is no map is replaced.
-void set(Value& values, const std::vector<std::string>& path, Value value, bool any_case) {
+// Sets a path of names; a plain value in the way is replaced, a list is not lost for one.
+Result<void> set(Value& values, const std::vector<std::string>& path, Value value, bool any_case) {
   Value* at = &values;
   for (const std::string& name : path) {
+    if (name.empty()) return Error{Code::kInvalid, "an empty name between the dots; write it like app.port"};
+    if (at->is_list())
+      return Error{Code::kInvalid,
+                   fmt::format("\"{}\" would be inside a list; set the whole list, as JSON: NAME=[1,2]", name)};
     if (!at->is_map()) *at = Value::Map{};
     const std::string key = any_case ? known_spelling(*at, name) : name;
     at = &at->as_map()[key];
   }
   *at = std::move(value);
+  return {};
 }
 
 // Numbers, booleans, null and JSON are taken as such, everything else as text.
@@ -161,12 +169,13 @@ Result<Value> assemble_values(const ValueSources& sources) {
     if (!name.starts_with(kPrefix) || name.size() == kPrefix.size()) continue;
     std::string lower = name.substr(kPrefix.size());
     for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    set(values, split(lower, "__"), literal(text), true);
+    if (auto done = set(values, split(lower, "__"), literal(text), true); !done) return done.error().in(name);
   }
   for (const std::string& setting : sources.settings) {
     auto halves = split_setting(setting, "--set");
     if (!halves) return halves.error();
-    set(values, split(halves->first, "."), literal(halves->second), false);
+    auto done = set(values, split(halves->first, "."), literal(halves->second), false);
+    if (!done) return done.error().in("--set " + setting);
   }
   return values;
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "cmd/commands/file_options.h"
@@ -22,6 +23,7 @@
 #include "runner/engine/run_recorder.h"
 #include "runner/engine/single_placement.h"
 #include "runner/os/file_tree.h"
+#include "runner/os/process_tree.h"
 #include "runner/store/run_log.h"
 
 namespace sloth {
@@ -50,7 +52,7 @@ struct RunFlags {
   std::string workflow;
   std::string timeout;
   std::string output = "auto";
-  int jobs = 0;
+  std::optional<int> jobs;
   bool local = false, dry_run = false, keep_going = false, quiet = false, verbose = false, no_color = false;
 };
 
@@ -63,6 +65,8 @@ class RunSink final : public EventSink {
   void on_event(const Event& event) override {
     console_.on_event(event);
     if (EventSink* recorder = recorder_) recorder->on_event(event);
+    // What outlived its command came to this process when its parent ended.
+    if (std::holds_alternative<TaskEnded>(event.body)) reap_orphans();
   }
 
  private:
@@ -129,6 +133,14 @@ Result<Selection> select(const Workflow& workflow, const std::string& wanted,
   return selection;
 }
 
+// For `sloth WORD` when WORD is no task.
+std::string command_hint(const std::vector<std::string>& words, const std::vector<std::string>& commands) {
+  if (words.empty()) return "";
+  const std::string command = nearest(words.front(), commands);
+  if (command.empty()) return fmt::format("\nno command is called \"{}\" either; see: sloth --help", words.front());
+  return fmt::format("\nno command is called \"{}\" either; did you mean \"sloth {}\"?", words.front(), command);
+}
+
 // What helps when the first word is no task: it was meant for a command, a file or, as in older versions, a
 // stack.
 std::string hint_for(const Workflow& workflow, const FileChoice& choice,
@@ -136,10 +148,7 @@ std::string hint_for(const Workflow& workflow, const FileChoice& choice,
   if (targets.empty() || workflow.find(targets.front()) != nullptr) return "";
   const std::string& word = targets.front();
   if (!commands.empty()) {
-    if (const std::string command = nearest(word, commands); !command.empty()) {
-      return fmt::format("\nno command has that name either; did you mean \"sloth {}\"?", command);
-    }
-    return fmt::format("\nno command has that name either; see: sloth --help");
+    return command_hint(targets, commands);
   }
   if (!choice.file.empty()) {
     return fmt::format("\nwith -f every word is a task: drop \"{}\" to run all tasks of {}", word,
@@ -183,7 +192,7 @@ void print_dry_run(const Workflow& workflow, const Plan& plan, OutputFile& out) 
 EngineOptions engine_options(const App& app, const RunFlags& flags, Selection selection, Value values) {
   EngineOptions options;
   options.run = app.run_id();
-  options.jobs = flags.jobs > 0 ? flags.jobs : app.config().cores;
+  options.jobs = flags.jobs.value_or(app.config().cores);
   options.keep_going = flags.keep_going;
   options.local_forced = flags.local;
   options.values = std::move(values);
@@ -206,7 +215,7 @@ int report_store(const Error& error, const std::string& directory) {
 }
 
 int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
-  if (flags.jobs < 0) return report_error({Code::kInvalid, "-j must be 1 or more"});
+  if (flags.jobs && *flags.jobs < 1) return report_error({Code::kInvalid, "-j must be 1 or more"});
   if (auto known = check_output(flags.output); !known) return report_error(known.error());
   Result<Duration> timeout = read_timeout(flags.timeout);
   if (!timeout) return report_error(timeout.error());
@@ -239,7 +248,11 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
                                              opener(app.config().state_directory));
   }
   Result<LoadedFile> loaded = load_file(app, flags.choice, sink);
-  if (!loaded) return report_error(loaded.error());
+  if (!loaded) {
+    Error error = loaded.error();
+    if (error.code == Code::kNotFound && !commands.empty()) error.message += command_hint(flags.choice.words, commands);
+    return report_error(error);
+  }
   const Workflow& workflow = *loaded->workflow;
   for (const std::string& warning : workflow.warnings) err.write("warning: " + warning + "\n");
   if (workflow.tasks.empty() && loaded->targets.empty() && flags.workflow.empty())

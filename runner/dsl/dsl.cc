@@ -12,6 +12,7 @@
 #include "runner/dsl/problems.h"
 #include "runner/dsl/recording.h"
 #include "runner/dsl/source_text.h"
+#include "runner/task/dependency_graph.h"
 
 namespace sloth {
 namespace {
@@ -71,6 +72,9 @@ class Dsl::Impl {
       workflow.tasks.push_back(std::move(checked.spec));
     }
     for (const CheckedWorkflow& checked : checked_workflows) warn_of_idle_strategy(checked, workflow);
+    for (GraphProblem& problem : DependencyGraph::problems(workflow)) {
+      problems.add(problem.place, std::move(problem.message));
+    }
     if (!problems.empty()) return problems.error([this](const Place& place) { return excerpt(place); });
 
     for (std::string& warning : shared.warnings()) workflow.warnings.push_back(std::move(warning));

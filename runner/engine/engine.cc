@@ -252,7 +252,7 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     call_hook(fmt::format("on_complete of workflow \"{}\"", group.name), *group.on_complete,
               {success, std::move(results)}, [this, number](Result<OperatorAnswer> answer) {
                 if (!answer) {
-                  emit(TaskLog{Severity::kError, answer.error().message, Value::Map{}});
+                  emit(TaskLog{Severity::kError, answer.error().message, Value::Map{}, true});
                   handler_errors_.push_back(answer.error().message);
                 }
                 gate_.close(number);

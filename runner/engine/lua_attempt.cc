@@ -13,7 +13,14 @@
 namespace sloth {
 namespace {
 
+constexpr std::size_t kLongestMessage = 64u << 10;  // it is shown, recorded and given to handlers
+
 Outcome failed(std::string message) {
+  if (message.size() > kLongestMessage) {
+    const std::size_t size = message.size();
+    message.resize(kLongestMessage);
+    message += fmt::format("... (the first {} of {} bytes)", kLongestMessage, size);
+  }
   Outcome outcome;
   outcome.kind = OutcomeKind::kFailed;
   outcome.message = std::move(message);
@@ -27,7 +34,18 @@ Outcome failed(Vm::Failure failure) {
   return outcome;
 }
 
-// os.exit raises a value that reads "os.exit(3)".
+// os.exit (modules/standard.h) raises a table { sloth_exit = 3 }; here it is on top of the stack.
+std::optional<int> exit_code_of(lua_State* L) {
+  if (lua_type(L, -1) != LUA_TTABLE) return std::nullopt;
+  lua_pushliteral(L, "sloth_exit");
+  lua_rawget(L, -2);
+  std::optional<int> code;
+  if (lua_type(L, -1) == LUA_TNUMBER) code = static_cast<int>(lua_tointeger(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+// Of a goroutine that nobody awaited only the text is left: "os.exit(3)".
 std::optional<int> exit_code_of(const Vm::Failure& failure) {
   constexpr std::string_view kBegin = "os.exit(";
   const std::string_view text = failure.message;
@@ -60,12 +78,11 @@ LuaAttempt::LuaAttempt(const LuaRunnerOptions& options, std::string id, TaskRequ
 void LuaAttempt::open(std::stop_token stop) {
   if (request_.spec->timeout) deadline_ = options_.clock->now() + *request_.spec->timeout;
   open_vm();
-  // The callback may come from any thread, and at once.
+  // The callback may come from any thread, and at once. Not by way of the strand: an endless loop occupies it.
   on_stop_.emplace(std::move(stop), [this] {
-    strand_.post([self = shared_from_this()] {
-      self->cancelled_ = true;
-      if (self->scheduler_ != nullptr) self->scheduler_->cancel_root(self->root_, "cancelled");
-    });
+    MutexLock lock(mutex_);
+    cancelled_ = true;
+    scheduler_->cancel_root(root_, "cancelled");
   });
   run(Step::kPreHook);
 }
@@ -126,7 +143,7 @@ void LuaAttempt::run(Step step) {
     root.timeout = std::max<Duration>(deadline_ - options_.clock->now(), Duration(1));
   Result<int> function = revive(*action);
   if (!function) return finish(failed(function.error().message));
-  root_ = scheduler_->start_root(
+  const Scheduler::RootId started = scheduler_->start_root(
       std::move(root),
       [this, step, action, function = *function](lua_State* L) {
         return push_call(L, step, *action, function);
@@ -134,6 +151,8 @@ void LuaAttempt::run(Step step) {
       [self = shared_from_this(), step](RootOutcome outcome, lua_State* L, int results) {
         self->step_ended(step, std::move(outcome), L, results);
       });
+  MutexLock lock(mutex_);
+  root_ = started;
   if (cancelled_) scheduler_->cancel_root(root_, "cancelled");
 }
 
@@ -190,7 +209,7 @@ Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int r
       }
       break;
     case RootOutcome::Kind::kRaised:
-      if (exit_code_of(root.failure) == 0) return outcome;
+      if (results == 1 && exit_code_of(L) == 0) return outcome;
       outcome = failed(std::move(root.failure));
       break;
     case RootOutcome::Kind::kTimedOut:

@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 
+#include "runner/base/mutex.h"
 #include "runner/engine/lua_task_runner.h"
 #include "runner/engine/task_scope.h"
 #include "runner/exec/strand.h"
@@ -56,8 +57,9 @@ class LuaAttempt : public std::enable_shared_from_this<LuaAttempt> {
   UniqueFunction<void(Outcome)> done_;
   Strand strand_;
   TimePoint deadline_{};  // zero: none
-  bool cancelled_ = false;
-  Scheduler::RootId root_ = 0;
+  Mutex mutex_;
+  bool cancelled_ GUARDED_BY(mutex_) = false;
+  Scheduler::RootId root_ GUARDED_BY(mutex_) = 0;  // the step under way, or the last; 0 before
   Outcome outcome_;  // the command's, once it ended
 
   // In the order of their lives.

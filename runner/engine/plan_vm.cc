@@ -108,7 +108,7 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  // What a stop request needs while a root runs. The callback only posts.
+  // What a stop request needs while a root runs.
   using OnStop = std::optional<std::stop_callback<UniqueFunction<void()>>>;
 
   void run_root(std::string name, Duration timeout, std::stop_token stop, Push push,
@@ -123,11 +123,9 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
           done(std::move(outcome), L, results);
         });
     if (*ended) return;
-    on_stop->emplace(std::move(stop), [self = shared_from_this(), root] {
-      self->strand.post([self, root] {
-        if (self->scheduler_ != nullptr) self->scheduler_->cancel_root(root, "cancelled");
-      });
-    });
+    // Not by way of the strand, which an endless loop occupies. The scheduler outlives what waits for a stop.
+    on_stop->emplace(std::move(stop),
+                     [self = shared_from_this(), root] { self->scheduler_->cancel_root(root, "cancelled"); });
   }
 
   int push_call(lua_State* L, const OperatorCall& call) {

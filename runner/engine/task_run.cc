@@ -165,7 +165,7 @@ void TaskRun::ask(const char* what, const PlanAction& action, Value::List argume
 
 void TaskRun::note_handler_error(const Result<OperatorAnswer>& answer) {
   if (answer) return;
-  emit(TaskLog{Severity::kError, answer.error().message, Value::Map{}});
+  emit(TaskLog{Severity::kError, answer.error().message, Value::Map{}, true});
   handler_errors_.push_back(answer.error().message);
 }
 

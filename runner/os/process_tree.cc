@@ -279,10 +279,14 @@ void become_subreaper() {
   }
 }
 
-int reap_orphans(const std::vector<pid_t>& own) {
+int reap_orphans() {
+  siginfo_t any{};
+  if (::waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) != 0 || any.si_pid == 0) return 0;
   int count = 0;
+  const pid_t session = ::getsid(0);
   for (const pid_t child : children_of(::getpid())) {
-    if (std::find(own.begin(), own.end(), child) != own.end()) continue;
+    const pid_t group = ::getpgid(child);
+    if (group <= 0 || (group == child && ::getsid(child) == session)) continue;
     siginfo_t info{};
     if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) ++count;
   }

@@ -26,7 +26,21 @@ class Builder {
     choose_wanted(targets);
     report_cycles();
     if (problems_.empty()) return std::move(graph_);
-    return Error{Code::kInvalid, fmt::format("{}", fmt::join(problems_, "\n"))};
+    std::string text;
+    for (const GraphProblem& problem : problems_) {
+      text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", where(problem.place), problem.message);
+    }
+    return Error{Code::kInvalid, std::move(text)};
+  }
+
+  std::vector<GraphProblem> problems() {
+    for (std::uint32_t id = 0; id < workflow_.tasks.size(); ++id) {
+      names_.push_back(workflow_.tasks[id].name);
+      ids_.emplace(workflow_.tasks[id].name, id);
+    }
+    link_tasks();
+    report_cycles();
+    return std::move(problems_);
   }
 
  private:
@@ -36,9 +50,9 @@ class Builder {
       const auto [first, added] = ids_.emplace(task.name, id);
       names_.push_back(task.name);
       if (added) continue;
-      problems_.push_back(fmt::format("{}: task \"{}\" is declared twice, first at {}; rename one of them",
-                                      task.place.text(), task.name,
-                                      workflow_.tasks[first->second].place.text()));
+      problems_.push_back(
+          {task.place, fmt::format("task \"{}\" is declared twice, first at {}; rename one of them", task.name,
+                                   workflow_.tasks[first->second].place.text())});
     }
   }
 
@@ -52,8 +66,8 @@ class Builder {
         if (const auto found = ids_.find(name); found != ids_.end()) {
           graph_.dependencies[id].push_back(found->second);
         } else {
-          problems_.push_back(fmt::format("{}: task \"{}\": unknown dependency \"{}\"{}", task.place.text(),
-                                          task.name, name, suggestion(name)));
+          problems_.push_back({task.place, fmt::format("task \"{}\": unknown dependency \"{}\"{}", task.name,
+                                                       name, suggestion(name))});
         }
       }
     }
@@ -61,20 +75,20 @@ class Builder {
 
   void choose_wanted(const std::vector<std::string>& targets) {
     std::set<std::string_view> seen;
-    const auto want = [&](const std::string& name, auto&& where) {
+    const auto want = [&](const std::string& name, const Place& place, const std::string& group) {
       if (!seen.insert(name).second) return;
       if (const auto found = ids_.find(name); found != ids_.end()) {
         graph_.wanted.push_back(found->second);
       } else {
-        problems_.push_back(fmt::format("{}: unknown task \"{}\"{}", where(), name, suggestion(name)));
+        problems_.push_back({place, fmt::format("{}unknown task \"{}\"{}", group, name, suggestion(name))});
       }
     };
-    for (const std::string& name : targets) want(name, [&] { return workflow_.file; });
+    for (const std::string& name : targets) want(name, {workflow_.file, 0}, "");
     for (const WorkflowGroup& group : workflow_.groups) {
       // Targets choose what runs, but a wrong group is a wrong file either way.
       const std::vector<std::uint32_t> before = graph_.wanted;
       for (const std::string& name : group.tasks) {
-        want(name, [&] { return fmt::format("{}: workflow \"{}\"", group.place.text(), group.name); });
+        want(name, group.place, fmt::format("workflow \"{}\": ", group.name));
       }
       if (!targets.empty()) graph_.wanted = before;
     }
@@ -91,18 +105,20 @@ class Builder {
       std::string path;
       for (const std::uint32_t id : cycle) path += names_[id] + " -> ";
       path += names_[cycle.front()];
-      const std::string where = workflow_.tasks[cycle.front()].place.text();
       problems_.push_back(
-          cycle.size() == 1
-              ? fmt::format("{}: task \"{}\" depends on itself: {}", where, names_[cycle.front()], path)
-              : fmt::format("{}: tasks depend on each other: {}; remove one of these dependencies", where,
-                            path));
+          {workflow_.tasks[cycle.front()].place,
+           cycle.size() == 1
+               ? fmt::format("task \"{}\" depends on itself: {}", names_[cycle.front()], path)
+               : fmt::format("tasks depend on each other: {}; remove one of these dependencies", path)});
     }
     if (cycles.size() > kMostCycles) {
       problems_.push_back(
-          fmt::format("{}: there are more cycles; the first {} are shown", workflow_.file, kMostCycles));
+          {{workflow_.file, 0}, fmt::format("there are more cycles; the first {} are shown", kMostCycles)});
     }
   }
+
+  // A target has no line.
+  static std::string where(const Place& place) { return place.line > 0 ? place.text() : place.file; }
 
   // Looking for a near name among thousands costs milliseconds each.
   std::string suggestion(const std::string& name) {
@@ -113,7 +129,7 @@ class Builder {
   DependencyGraph graph_;
   std::unordered_map<std::string_view, std::uint32_t> ids_;
   std::vector<std::string> names_;  // of the tasks, by id
-  std::vector<std::string> problems_;
+  std::vector<GraphProblem> problems_;
   std::size_t suggestions_ = 0;
 };
 
@@ -122,6 +138,10 @@ class Builder {
 Result<DependencyGraph> DependencyGraph::build(const Workflow& workflow,
                                                const std::vector<std::string>& targets) {
   return Builder(workflow).build(targets);
+}
+
+std::vector<GraphProblem> DependencyGraph::problems(const Workflow& workflow) {
+  return Builder(workflow).problems();
 }
 
 }  // namespace sloth

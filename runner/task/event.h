@@ -29,6 +29,7 @@ struct TaskLog {
   Severity severity = Severity::kInfo;
   std::string text;
   Value fields = Value::Map{};
+  bool of_handler = false;  // the error of a handler: RunReport::handler_errors has it as well
 };
 struct TaskRetry {
   std::string reason;

@@ -75,5 +75,15 @@ TEST_CASE("modules lists the modules and describes one") {
   Sloth().run("modules exce").code(2).stderr_has("did you mean \"exec\"?");
 }
 
+TEST_CASE("a mistyped command is recognised where there is no task file") {
+  Sloth().run("chekc").code(2).stderr_has("did you mean \"sloth check\"?");
+  Sloth().run("frobnicate").code(2).stderr_has("no command is called \"frobnicate\"");
+}
+
+TEST_CASE("-j 0 is refused") {
+  Sloth().file("tasks.lua", "task(\"a\"):command(\"echo RAN\"):build()").run("run -j 0").code(2).stdout_is("")
+      .stderr_has("-j must be 1 or more");
+}
+
 }  // namespace
 }  // namespace sloth

@@ -97,5 +97,19 @@ TEST_CASE("a task whose name is long and output without line end is still shown 
       .run("run").code(0).stdout_has("[x] no newline\n");
 }
 
+TEST_CASE("an error that reads like os.exit is an error") {
+  Sloth().file("tasks.lua", R"lua(
+    task("text"):command(function() error("os.exit(0)", 0) end):build()
+    task("exit"):command(function() os.exit(0) end):build())lua")
+      .run("run -k").code(1).stdout_has("✗ text failed").stdout_has("✓ exit");
+}
+
+TEST_CASE("an enormous error message is cut, with a mark") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(task("a"):command(function() error(("x"):rep(5e6)) end):build())").run("run").code(1)
+      .stdout_has("... (the first 65536 of ");
+  CHECK(sloth.out().size() < 400'000);
+}
+
 }  // namespace
 }  // namespace sloth

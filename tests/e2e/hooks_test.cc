@@ -83,5 +83,16 @@ TEST_CASE("run --workflow picks one of several") {
   sloth.run("run --workflow tow").code(2).stderr_has("did you mean \"two\"?");
 }
 
+TEST_CASE("the error of a handler is told once") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(
+    task("x"):command("exit 3"):on_failure(function() error("handler broke") end):build())");
+  sloth.run("run").code(1);
+  const std::size_t first = sloth.out().find("handler broke");
+  REQUIRE(first != std::string::npos);
+  CHECK(sloth.out().find("handler broke", first + 1) == std::string::npos);
+  sloth.run("run --output json").code(1).stdout_has("handler broke");
+}
+
 }  // namespace
 }  // namespace sloth

@@ -79,5 +79,20 @@ TEST_CASE("Ctrl-C while the file loads ends the program") {
       .start("run").wait_for("loading").signal(SIGINT).finish().code(130);
 }
 
+TEST_CASE("Ctrl-C ends endless loops, and what they have to finish runs") {
+  Sloth().file("tasks.lua", R"(
+    for i = 1, 3 do
+      task("loop" .. i):command(function() print("spinning") while true do end end)
+        :finally(function(this, params, outcome) print(this.name .. " is " .. outcome.outcome) end):build()
+    end)")
+      .start("run -j 3").wait_for("[loop3] spinning").signal(SIGINT).finish().code(130)
+      .stdout_has("loop1 is cancelled").stdout_has("loop3 is cancelled");
+}
+
+TEST_CASE("Ctrl-C ends an endless loop at file level") {
+  Sloth().file("tasks.lua", "print(\"loading\") while true do end\n")
+      .start("run").wait_for("loading").signal(SIGINT).finish().code(130);
+}
+
 }  // namespace
 }  // namespace sloth

@@ -36,5 +36,23 @@ TEST_CASE("a wrong values file is told and nothing runs") {
   sloth.run("run -v none.yaml").code(2).stderr_has("none.yaml");
 }
 
+TEST_CASE("a setting that makes no sense is told and nothing runs") {
+  Sloth sloth;
+  sloth.file("tasks.lua", kShow).file("v.yaml", "hosts: [a, b]\n");
+  sloth.run("run --set a..b=1").code(2).stdout_is("").stderr_has("--set a..b=1: an empty name");
+  sloth.run("run -v v.yaml --set hosts.1=x").code(2).stdout_is("").stderr_has("inside a list");
+}
+
+TEST_CASE("a values file that grows without bound by its aliases is refused") {
+  std::string yaml = "a: &a [1,1,1,1,1,1,1,1,1,1]\n";
+  for (char name = 'b'; name < 'k'; ++name) {
+    const std::string before(1, static_cast<char>(name - 1));
+    yaml += std::string(1, name) + ": &" + name + " [";
+    for (int i = 0; i < 10; ++i) yaml += (i > 0 ? ",*" : "*") + before;
+    yaml += "]\n";
+  }
+  Sloth().file("tasks.lua", kShow).file("v.yaml", yaml).run("run -v v.yaml").code(2).stderr_has("more than 1000000");
+}
+
 }  // namespace
 }  // namespace sloth

@@ -91,5 +91,23 @@ TEST_CASE("a capture that cannot be sent is told before anything runs") {
           {"task \"a\"", "co"});
 }
 
+TEST_CASE("a mistyped method, an unknown dependency and a cycle are told in one go") {
+  refused("task(\"build\"):command(\"touch ran\"):build()\n"
+          "task(\"a\"):depends_on(\"biuld\"):command(\"touch ran\"):build()\n"
+          "task(\"b\"):depends_on(\"c\"):command(\"touch ran\"):build()\n"
+          "task(\"c\"):depends_on(\"b\"):command(\"touch ran\"):build()\n"
+          "task(\"d\"):comand(\"touch ran\"):build()\n",
+          {"tasks.lua:2: task \"a\": unknown dependency \"biuld\"; did you mean \"build\"?", "  2 | task(\"a\")",
+           "tasks.lua:3: tasks depend on each other: b -> c -> b", "tasks.lua:5: task \"d\": \"comand\" is unknown"});
+}
+
+TEST_CASE("a dependency that was never built is told once") {
+  Sloth sloth;
+  sloth.file("tasks.lua", "task(\"a\"):command(\"true\")\ntask(\"b\"):depends_on(\"a\"):command(\"true\"):build()\n");
+  sloth.run("run").code(2).stderr_has("never built").stderr_lacks("unknown dependency");
+}
+
+TEST_CASE("an empty file is told so") { refused(" \n", {"tasks.lua: the file is empty"}); }
+
 }  // namespace
 }  // namespace sloth
