@@ -57,6 +57,7 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
           interrupt(RunStop::kTimedOut, "the run timed out after " + format_duration(options_.timeout));
         });
       }
+      run_stop_token_ = stop;
       on_stop_.emplace(std::move(stop),
                        [this] { post([this] { interrupt(RunStop::kInterrupted, "cancelled"); }); });
       pump();
@@ -119,6 +120,7 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
       setup.deps.emplace(dependency, plan_.outcomes().at(dependency).outputs);
     }
     setup.values = &options_.values;
+    setup.run_stop = run_stop_token_;
     auto task = std::make_shared<TaskRun>(
         services_, strand_, std::move(setup),
         [self = shared_from_this(), name](Outcome outcome, std::vector<std::string> handler_errors) {
@@ -280,6 +282,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
 
   void finish() {
     on_stop_.reset();
+    // All tasks were cancelled before word of it came to this strand.
+    if (stop_ == RunStop::kNone && run_stop_token_.stop_requested()) stop_ = RunStop::kInterrupted;
     if (run_timer_ != 0) services_.executor.cancel(run_timer_);
     RunReport report;
     report.stop = stop_;
@@ -317,6 +321,7 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
   TimePoint begin_{};
   TimerId run_timer_ = 0;
   std::vector<std::string> handler_errors_;
+  std::stop_token run_stop_token_;
   std::optional<std::stop_callback<UniqueFunction<void()>>> on_stop_;
 };
 

@@ -13,14 +13,7 @@
 namespace sloth {
 namespace {
 
-constexpr std::size_t kLongestMessage = 64u << 10;  // it is shown, recorded and given to handlers
-
 Outcome failed(std::string message) {
-  if (message.size() > kLongestMessage) {
-    const std::size_t size = message.size();
-    message.resize(kLongestMessage);
-    message += fmt::format("... (the first {} of {} bytes)", kLongestMessage, size);
-  }
   Outcome outcome;
   outcome.kind = OutcomeKind::kFailed;
   outcome.message = std::move(message);
@@ -78,7 +71,8 @@ LuaAttempt::LuaAttempt(const LuaRunnerOptions& options, std::string id, TaskRequ
 void LuaAttempt::open(std::stop_token stop) {
   if (request_.spec->timeout) deadline_ = options_.clock->now() + *request_.spec->timeout;
   open_vm();
-  // The callback may come from any thread, and at once. Not by way of the strand: an endless loop occupies it.
+  // The callback may come from any thread, and at once. Not by way of the strand: an endless loop occupies
+  // it.
   on_stop_.emplace(std::move(stop), [this] {
     MutexLock lock(mutex_);
     cancelled_ = true;

@@ -28,7 +28,11 @@ Value outcome_table(const Outcome& outcome) {
 TaskRun::TaskRun(EngineServices& services, Strand strand, Setup setup, Done done)
     : services_(services), strand_(std::move(strand)), setup_(std::move(setup)), done_(std::move(done)) {}
 
-void TaskRun::start() { check_run_if(); }
+void TaskRun::start() {
+  // Straight to the attempt: when endless loops occupy every thread, no strand gets to cancel().
+  on_run_stop_.emplace(setup_.run_stop, [stop = stop_]() mutable { stop.request_stop(); });
+  check_run_if();
+}
 
 void TaskRun::cancel(std::string reason) {
   if (cancelled_) return;
@@ -44,7 +48,8 @@ void TaskRun::check_run_if() {
   if (!setup_.spec->run_if) return check_abort_if();
   ask("run_if", *setup_.spec->run_if, {setup_.params, setup_.deps}, stop_.get_token(),
       [this](Result<OperatorAnswer> answer) {
-        if (cancelled_) return conclude(ended(OutcomeKind::kCancelled, *cancelled_));
+        if (stop_.stop_requested())
+          return conclude(ended(OutcomeKind::kCancelled, cancelled_.value_or("cancelled")));
         if (!answer) return conclude(ended(OutcomeKind::kFailed, answer.error().message));
         if (answer->yes.value_or(false)) return check_abort_if();
         conclude(ended(OutcomeKind::kSkipped,
@@ -56,7 +61,8 @@ void TaskRun::check_abort_if() {
   if (!setup_.spec->abort_if) return start_attempt();
   ask("abort_if", *setup_.spec->abort_if, {setup_.params, setup_.deps}, stop_.get_token(),
       [this](Result<OperatorAnswer> answer) {
-        if (cancelled_) return conclude(ended(OutcomeKind::kCancelled, *cancelled_));
+        if (stop_.stop_requested())
+          return conclude(ended(OutcomeKind::kCancelled, cancelled_.value_or("cancelled")));
         if (!answer) return conclude(ended(OutcomeKind::kFailed, answer.error().message));
         if (!answer->yes.value_or(false)) return start_attempt();
         conclude(ended(OutcomeKind::kAborted,
@@ -65,7 +71,13 @@ void TaskRun::check_abort_if() {
 }
 
 void TaskRun::start_attempt() {
-  if (cancelled_) return conclude(ended(OutcomeKind::kCancelled, *cancelled_));
+  if (stop_.stop_requested()) {
+    // Never within start(): whoever calls that is about to count the task as running.
+    strand_.post([self = shared_from_this()] {
+      self->conclude(self->ended(OutcomeKind::kCancelled, self->cancelled_.value_or("cancelled")));
+    });
+    return;
+  }
   ++attempt_;
   if (attempt_ == 1) first_start_ = services_.clock.now();
   emit(TaskStarted{});
@@ -91,7 +103,7 @@ void TaskRun::attempt_ended(Outcome outcome) {
   const bool may_retry = outcome.kind == OutcomeKind::kFailed || outcome.kind == OutcomeKind::kTimedOut;
   if (cancelled_) {
     if (outcome.kind == OutcomeKind::kCancelled) outcome.message = *cancelled_;
-  } else if (may_retry && attempt_ <= setup_.spec->retries.extra_attempts) {
+  } else if (may_retry && !stop_.stop_requested() && attempt_ <= setup_.spec->retries.extra_attempts) {
     const Duration delay = retry_delay(setup_.spec->retries, attempt_, services_.random());
     emit(TaskRetry{outcome.message, delay});
     outcome_ = std::move(outcome);
@@ -142,6 +154,7 @@ void TaskRun::run_finally() {
 }
 
 void TaskRun::finish() {
+  on_run_stop_.reset();
   Done done = std::move(done_);
   done(std::move(outcome_), std::move(handler_errors_));
 }

@@ -27,6 +27,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
     Value::Map params;              // the task's, with -p over them
     Value::Map deps;                // outputs by task name
     const Value* values = nullptr;  // outlives the task run
+    std::stop_token run_stop;  // of the whole run; cancel() follows, but the strand may be long in coming
   };
   // How it ended, and what went wrong in its handlers, which does not change how it ended.
   using Done = UniqueFunction<void(Outcome, std::vector<std::string> handler_errors)>;
@@ -61,6 +62,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   Setup setup_;
   Done done_;
   std::stop_source stop_;
+  std::optional<std::stop_callback<UniqueFunction<void()>>> on_run_stop_;
   std::optional<std::string> cancelled_;  // the reason
   TimerId pause_ = 0;
   int attempt_ = 0;

@@ -39,7 +39,7 @@ struct WaitQueue {
 
 // One pending moment in time: a link in the list of its millisecond.
 struct TimerNode {
-  enum class Kind : std::uint8_t { kWake, kRootDeadline, kCleanup } kind = Kind::kWake;
+  enum class Kind : std::uint8_t { kWake, kRootDeadline, kGrace, kCleanup } kind = Kind::kWake;
   bool linked = false;
   std::int64_t due = 0;  // milliseconds of the scheduler's clock
   TimerNode* previous = nullptr;
@@ -78,6 +78,7 @@ struct Goroutine {
   bool is_limited = false;     // the body of a timeout: its parent waits for it
   bool nested = false;         // waits inside a coroutine of its own
   bool cancelled = false;
+  bool cancel_due = false;     // it runs on without a wait: the error may be raised anywhere
   bool cancel_raised = false;  // the error was raised once: cleanup runs
   bool cancel_forced = false;  // cleanup used up its time: every instruction raises
   bool limit_passed = false;   // cancelled because its timeout passed

@@ -112,6 +112,7 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   void arm_wakeup();
 
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::int64_t kGraceMs = 10;
   static constexpr std::int64_t kCleanupMs = 100;
   static constexpr std::size_t kKeptCoroutines = 1024;
 

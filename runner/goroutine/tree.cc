@@ -278,7 +278,11 @@ void Scheduler::Impl::cancel_tree(Goroutine& top, const std::string& reason, boo
       case Goroutine::State::kNative:
         if (g.cancel_native != nullptr) (*g.cancel_native)();
         break;
-      case Goroutine::State::kRunning: vm.arm_interrupt(); break;
+      case Goroutine::State::kRunning:
+        // Its next wait is a better place for the error than any instruction; a loop without one gets it soon enough.
+        g.timer.kind = TimerNode::Kind::kGrace;
+        add_timer(g.timer, now_ms() + kGraceMs);
+        break;
       case Goroutine::State::kNew:
       case Goroutine::State::kReady:
       case Goroutine::State::kEnded: break;

@@ -86,7 +86,9 @@ void Scheduler::Impl::fire_timers() {
       continue;
     }
     Goroutine& g = *static_cast<Goroutine*>(node->owner);
-    if (node->kind == TimerNode::Kind::kCleanup) {
+    if (node->kind == TimerNode::Kind::kGrace) {
+      g.cancel_due = true;
+    } else if (node->kind == TimerNode::Kind::kCleanup) {
       g.cancel_forced = &g == current;
     } else if (g.state == Goroutine::State::kInLimit) {
       cancel_tree(*g.limited, "timeout exceeded", true);
@@ -207,7 +209,7 @@ bool Scheduler::Impl::on_interrupt(void* context, lua_State* at) {
     push(at, *g.cancel_reason);
     lua_error(at);
   }
-  if (g.cancel_raised) return false;
+  if (g.cancel_raised || !g.cancel_due) return false;
   impl.vm.disarm_interrupt();
   impl.raise_cancel(at, g);
 }

@@ -31,8 +31,8 @@ struct Module {
   std::string_view lua = {};
   // Upvalue 1 of every native: a service that outlives every VM. See context_of().
   void* context = nullptr;
-  // Changes what other code sees (print, io, os), so it is installed at once. Others come to an attempt's VM when first
-  // named.
+  // Changes what other code sees (print, io, os), so it is installed at once. Others come when
+  // they are first named.
   bool eager = false;
   // The Lua language server's description, also the text of `sloth modules NAME`.
   std::string_view stub = {};

@@ -133,6 +133,7 @@ int nearest_module(lua_State* L) {
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING) names.emplace_back(lua_tostring(L, -2));
   }
+  for (std::string& name : Vm::of(L).deferred_names()) names.push_back(std::move(name));
   push(L, did_you_mean(check_string(L, 1), names));
   return 1;
 }
@@ -151,6 +152,11 @@ int positioned(lua_State* L) {
   if (place.empty()) return 1;
   push(L, place + ": " + std::string(check_string(L, 1)));
   return 1;
+}
+
+int load_all(lua_State* L) {
+  Vm::of(L).load_all(L);
+  return 0;
 }
 
 int may_read(lua_State* L) {
@@ -189,11 +195,16 @@ void push_prelude_natives(lua_State* L) {
   lua_newtable(L);
   lua_setfield(L, LUA_REGISTRYINDEX, kDirectories);
   constexpr Native kNatives[] = {
-      {"compile", native<compile>},         {"load_file", native<load_file>},
-      {"find_module", native<find_module>}, {"find_file", native<find_file>},
-      {"nearest_module", native<nearest_module>}, {"resolve", native<resolve_path>},
-      {"may_read", native<may_read>},       {"travelled", native<travelled>},
+      {"compile", native<compile>},
+      {"load_file", native<load_file>},
+      {"find_module", native<find_module>},
+      {"find_file", native<find_file>},
+      {"nearest_module", native<nearest_module>},
+      {"resolve", native<resolve_path>},
+      {"may_read", native<may_read>},
+      {"travelled", native<travelled>},
       {"positioned", native<positioned>},
+      {"load_all", native<load_all>},
   };
   lua_newtable(L);
   for (const Native& entry : kNatives) {

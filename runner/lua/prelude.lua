@@ -83,6 +83,14 @@ function loadstring(text, name)
   return compile(text, name or text)
 end
 
+-- Modules come when they are first named, through a metatable of the globals: a script that brings its own gets them
+-- all before.
+local raw_setmetatable, globals = setmetatable, _G
+function setmetatable(object, metatable)
+  if object == globals then natives.load_all() end
+  return raw_setmetatable(object, metatable)
+end
+
 -- Files. `sources` is absent in an attempt, where only what travelled with the function can be found.
 local loaded, by_path = {}, {}
 for name, value in pairs(package.loaded) do

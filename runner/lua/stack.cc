@@ -33,8 +33,8 @@ void arg_error(lua_State* L, int arg, const std::string& what) {
   lua_Debug frame;
   for (int level = 0; lua_getstack(L, level, &frame) != 0; ++level) {
     lua_getinfo(L, "nS", &frame);
-    const bool ours = frame.source[0] == '=';
-    if (level > 0 && !ours) break;
+    const bool ours = level == 0 || std::string_view(frame.source).starts_with("=[sloth]");
+    if (!ours) break;
     if (frame.name != nullptr) name = frame.name;
     if (frame.namewhat != nullptr && std::string_view(frame.namewhat) == "method" && arg > 1) {
       raise(L, fmt::format("bad argument #{} to '{}' ({})", arg - 1, name, what));

@@ -28,6 +28,7 @@ const char kWaiting[] = "sloth.waiting";    // wraps a native that waits
 const char kBuiltins[] = "sloth.builtins";  // path -> object
 const char kNames[] = "sloth.names";        // object -> path
 constexpr std::size_t kLongestMessage = 64u << 10;
+constexpr int kDeepestName = 3;  // "a.b.c.d": tables inside built-in tables
 
 int panic(lua_State* L) {
   const char* message = lua_tostring(L, -1);
@@ -88,7 +89,7 @@ std::string error_text(lua_State* L, int index) {
     if (!result.empty()) return result;
   }
   if (lua_isnil(L, index)) return "error(nil): an error without a message";
-  return fmt::format("error object is a {} value", luaL_typename(L, index));
+  return fmt::format("error object is a {} value; raise a text, or a table with __tostring", luaL_typename(L, index));
 }
 
 }  // namespace
@@ -161,7 +162,7 @@ void Vm::push_module(lua_State* L, const Module& module) {
 }
 
 void Vm::install(const Module& module) {
-  if (!host().may_read_sources && !module.eager) {
+  if (!module.eager) {
     deferred_.emplace(module.name, module);
     return;
   }
@@ -169,7 +170,21 @@ void Vm::install(const Module& module) {
   lua_setglobal(state_, module.name.c_str());
 }
 
-// The __index of the globals, of package.loaded and of what our own chunks see: (table, name) -> module or nil.
+std::vector<std::string> Vm::deferred_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, module] : deferred_) names.push_back(name);
+  return names;
+}
+
+void Vm::load_all(lua_State* L) {
+  for (const auto& [name, module] : deferred_) {
+    lua_getglobal(L, name.c_str());
+    lua_pop(L, 1);
+  }
+}
+
+// The __index of the globals, of package.loaded and of what our own chunks see: (table, name) -> module or
+// nil.
 int Vm::load_deferred(lua_State* L) {
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   Vm& vm = of(L);
@@ -178,7 +193,17 @@ int Vm::load_deferred(lua_State* L) {
   push_loaded(L);
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
-  if (lua_isnil(L, -1)) vm.push_module(L, found->second);
+  if (lua_isnil(L, -1)) {
+    vm.push_module(L, found->second);
+    lua_getfield(L, LUA_REGISTRYINDEX, kNames);
+    if (lua_istable(L, -1)) {
+      lua_getfield(L, LUA_REGISTRYINDEX, kBuiltins);
+      lua_pushvalue(L, -3);
+      name_builtin(L, lua_gettop(L) - 2, lua_gettop(L) - 1, found->first, kDeepestName);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
   if (lua_rawequal(L, 1, LUA_GLOBALSINDEX) != 0) {  // next time they have it themselves
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
@@ -254,7 +279,6 @@ void Vm::seal() {
   lua_pushvalue(L, LUA_GLOBALSINDEX);
   push(L, "_G");
   lua_rawset(L, names);
-  constexpr int kDeepest = 3;
   for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX) != 0;) {
     const std::string name = lua_tostring(L, -2);
     if (name == "_G") {
@@ -263,7 +287,7 @@ void Vm::seal() {
       // What package.loaded holds has names of its own.
       name_builtin(L, names, builtins, name, 0);
     } else {
-      name_builtin(L, names, builtins, name, kDeepest);
+      name_builtin(L, names, builtins, name, kDeepestName);
     }
   }
   lua_getmetatable(L, (push(L, ""), -1));
@@ -272,6 +296,7 @@ void Vm::seal() {
   lua_setfield(L, LUA_REGISTRYINDEX, kBuiltins);
   lua_setfield(L, LUA_REGISTRYINDEX, kNames);
   set_values();
+  defer_modules();
 }
 
 // Data, not a built-in: what a file changes in it travels with the functions that use it.
@@ -341,9 +366,11 @@ void Vm::keep_builtin(lua_State* L, std::string_view path) {
 Result<void> Vm::load(lua_State* L, const std::string& name, std::string_view text) {
   // A script may load() any number of strings: only so many are kept for portable functions.
   constexpr std::size_t kKeptTexts = 32u << 20;
-  const bool keep = name.starts_with('@') || (host().may_read_sources && texts_size_ + text.size() <= kKeptTexts);
+  const bool keep =
+      name.starts_with('@') || (host().may_read_sources && texts_size_ + text.size() <= kKeptTexts);
   if (!keep) {
-    if (text.starts_with('\x1b')) return Error{Code::kInvalid, "bytecode is not accepted; give the source text"};
+    if (text.starts_with('\x1b'))
+      return Error{Code::kInvalid, "bytecode is not accepted; give the source text"};
     if (luaL_loadbufferx(L, text.data(), text.size(), name.c_str(), "t") == 0) return {};
     Error error{Code::kInvalid, lua_tostring(L, -1)};
     lua_pop(L, 1);
@@ -371,15 +398,16 @@ Vm::Failure Vm::failure_from(lua_State* L, lua_State* thread) {
   int shown = 0;
   for (int level = 0; lua_getstack(thread, level, &frame) != 0; ++level) {
     lua_getinfo(thread, "Sln", &frame);
-    if (frame.source[0] == '=' ) continue;  // C functions and our own Lua
+    if (frame.source[0] == '=') continue;  // C functions and our own Lua
     const std::string source = frame.source[0] == '@' ? frame.source + 1 : frame.short_src;
     if (failure.place.empty() && frame.source[0] == '@' && frame.currentline > 0) {
       failure.place = fmt::format("{}:{}", source, frame.currentline);
     }
     if (++shown > kMostFrames) continue;
     const std::string what = *frame.what == 'm' ? "main chunk"
-                             : frame.name != nullptr ? fmt::format("function '{}'", frame.name)
-                                                     : fmt::format("function <{}:{}>", source, frame.linedefined);
+                             : frame.name != nullptr
+                                 ? fmt::format("function '{}'", frame.name)
+                                 : fmt::format("function <{}:{}>", source, frame.linedefined);
     const std::string line = frame.currentline > 0 ? fmt::format(":{}", frame.currentline) : "";
     failure.traceback += fmt::format("{}{}: in {}\n", source, line, what);
   }

@@ -31,8 +31,8 @@ namespace sloth {
 class Vm {
  public:
   struct Options {
-    Host* host = nullptr;            // required; outlives the VM
-    ChunkCache* chunks = nullptr;    // required; outlives the VM
+    Host* host = nullptr;                // required; outlives the VM
+    ChunkCache* chunks = nullptr;        // required; outlives the VM
     Interrupter* interrupter = nullptr;  // null: endless loops cannot be ended
     std::size_t memory_limit = std::size_t{1} << 30;
     bool jit = true;
@@ -53,16 +53,21 @@ class Vm {
   [[nodiscard]] MemoryLimit& memory() { return memory_; }
   [[nodiscard]] bool jit() const { return jit_; }
 
-  // Makes the module a global and the answer of require(name): at once, or in an attempt's VM (the host may not read
-  // sources) when it is first named, since most tasks use few of them. REQUIRES: before seal().
+  // Makes the module a global and the answer of require(name): when it is first named, since most scripts use
+  // few of them, or at once if it is eager. REQUIRES: before seal().
   void install(const Module& module);
+  // Has all of them there now: before a script gives the globals a metatable of its own.
+  void load_all(lua_State* L);
+  // Their names, there or not.
+  [[nodiscard]] std::vector<std::string> deferred_names() const;
   // Pushes a table of natives, waiting ones wrapped.
   static void push_natives(lua_State* L, const std::vector<Native>& natives, void* context);
   // Runs one of our own embedded chunks with `nargs` arguments on top of the stack; leaves `nresults`.
-  // Its functions do not appear in users' tracebacks. After seal() it sees the globals as they were then, whatever the
-  // script made of them since.
+  // Its functions do not appear in users' tracebacks. After seal() it sees the globals as they were then,
+  // whatever the script made of them since.
   void run_embedded(lua_State* L, const char* name, std::string_view text, int nargs, int nresults);
-  // Ends set-up: sets the global `values`. Names everything reachable from the globals as built-in (on first need).
+  // Ends set-up: sets the global `values`. Names everything reachable from the globals as built-in (on first
+  // need).
   void seal();
 
   // Compiles text (bytecode is refused: `bytecode is not accepted`) and pushes the function, or returns
@@ -76,7 +81,8 @@ class Vm {
   // Keeps what push_builtin answers for `path` before somebody replaces it.
   void keep_builtin(lua_State* L, std::string_view path);
 
-  // Texts that load() and the script's own load() compiled, newest last. Kept while the host may read sources.
+  // Texts that load() and the script's own load() compiled, newest last. Kept while the host may read
+  // sources.
   [[nodiscard]] const std::vector<std::shared_ptr<const CompiledChunk>>& texts() const { return texts_; }
 
   // The message and traceback of an error value at the top of `L` (which it pops). `thread` is where it was

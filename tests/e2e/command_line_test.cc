@@ -80,7 +80,7 @@ TEST_CASE("a mistyped command is recognised where there is no task file") {
   Sloth().run("frobnicate").code(2).stderr_has("no command is called \"frobnicate\"");
 }
 
-TEST_CASE("-j 0 is refused") {
+TEST_CASE("run -j 0 is refused") {
   Sloth().file("tasks.lua", "task(\"a\"):command(\"echo RAN\"):build()").run("run -j 0").code(2).stdout_is("")
       .stderr_has("-j must be 1 or more");
 }

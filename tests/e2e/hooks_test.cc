@@ -86,7 +86,8 @@ TEST_CASE("run --workflow picks one of several") {
 TEST_CASE("the error of a handler is told once") {
   Sloth sloth;
   sloth.file("tasks.lua", R"(
-    task("x"):command("exit 3"):on_failure(function() error("handler broke") end):build())");
+    task("x"):command("exit 3")
+      :on_failure(function() error("handler broke") end):build())");
   sloth.run("run").code(1);
   const std::size_t first = sloth.out().find("handler broke");
   REQUIRE(first != std::string::npos);

@@ -14,11 +14,13 @@ std::string wrong(const std::string& text) {
   return first.rfind(place, 0) == 0 ? first.substr(place.size()) : whole;
 }
 
-// The same for one method call on an otherwise good task "t".
+// The same for one method call on an otherwise good task "t", beside the tasks "a" and "b".
 std::string wrong_call(const std::string& call) {
-  const std::string whole = problems_of("task('t'):command('x')" + call + ":build()");
+  const std::string text = "for _, n in ipairs({ 'a', 'b' }) do task(n):command('x'):build() end task('t'):command('x')" +
+                           call + ":build()";
+  const std::string whole = problems_of(text);
   CHECK(whole.find("\ntasks.lua") == std::string::npos);  // one problem
-  const std::string message = wrong("task('t'):command('x')" + call + ":build()");
+  const std::string message = wrong(text);
   const std::string about = "task \"t\": ";
   return message.rfind(about, 0) == 0 ? message.substr(about.size()) : message;
 }

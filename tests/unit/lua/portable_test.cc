@@ -155,6 +155,8 @@ TEST_CASE("modules are there when named, captured or required, whatever the scri
   CHECK(sent("local s = require('shout')\nreturn function() return s.text('x'), s == shout end") == "string! true");
   CHECK(sent("local f = shout.text\nreturn function() return f(nil), f == shout.text end") == "nil! true");
   CHECK(sent("function type() return 'mine' end\nreturn function() return type(1), shout.text(1) end") == "mine number!");
+  CHECK(sent("setmetatable(_G, {__index = function(_, k) error('strict: ' .. k) end})\n"
+             "return function() return shout.text(1) end") == "number!");
   CHECK(sent("shout = 'own'\nreturn function() return shout, require('shout').text(1), shout end") == "own number! own");
 }
 

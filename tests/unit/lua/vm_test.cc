@@ -56,7 +56,7 @@ TEST_CASE("plain Lua runs, errors carry file and line") {
   CHECK(machine.run("return 1 + 1, 'x'") == "2 x");
   CHECK(machine.run("\nerror('boom')") == "error: test.lua:2: boom");
   CHECK(machine.run("x = = 1") == "load: test.lua:1: unexpected symbol near '='");
-  CHECK(machine.run("error({})") == "error: error object is a table value");
+  CHECK(machine.run("error({})") == "error: error object is a table value; raise a text, or a table with __tostring");
   CHECK(machine.run("error(setmetatable({}, {__tostring = function() return 'mine' end}))") == "error: mine");
   CHECK(machine.run("error(nil)") == "error: error(nil): an error without a message");
 }
