@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <algorithm>
 #include <random>
 
 #include "cmd/exit_code.h"
@@ -18,6 +19,13 @@ std::string new_run_id() {
   return fmt::format("{:08x}{:04x}", random(), random() & 0xffffU);
 }
 
+// Lua is not preempted: a loop without end holds its worker. One worker more than there can be tasks keeps the run itself
+// alive, so that limits and Ctrl-C still end them. They start only when all others are busy.
+int workers_for(const Config& config) {
+  constexpr int kMost = 64;
+  return std::max(config.cores, std::min(config.attempts, kMost)) + 1;
+}
+
 }  // namespace
 
 App::App(Config config)
@@ -25,7 +33,7 @@ App::App(Config config)
       run_id_(new_run_id()),
       environment_(current_environment()),
       signals_([this](int, int count) { on_signal(count); }),
-      executor_({}),
+      executor_({.workers = workers_for(config_)}),
       builtins_(executor_) {
   become_subreaper();
   raise_descriptor_limit();

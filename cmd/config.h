@@ -13,6 +13,7 @@ struct Config {
   // Escape sequences may be used: a terminal, no NO_COLOR, no TERM=dumb.
   bool color = false;
   int cores = 1;
+  int attempts = 0;  // most tasks at once; 0: as many as there are cores
 
   static Config from_environment();
 };

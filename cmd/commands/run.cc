@@ -222,7 +222,9 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   Result<Value::Map> params = read_params(flags.params);
   if (!params) return report_error(params.error());
 
-  App app(Config::from_environment());
+  Config config = Config::from_environment();
+  config.attempts = flags.jobs.value_or(config.cores);
+  App app(std::move(config));
   OutputFile out(STDOUT_FILENO, app.executor());
   OutputFile err(STDERR_FILENO, app.executor());
   const bool json = flags.output == "json";

@@ -44,6 +44,14 @@ TEST_CASE("run --timeout bounds the whole run") {
       .run("run --timeout 300ms").code(124).stdout_has("the run timed out after 300ms").stdout_has("2 cancelled");
 }
 
+#ifndef SLOTH_DELAYS_SIGNALS
+TEST_CASE("as many endless loops as may run at once do not starve the run's own limit") {
+  Sloth().file("tasks.lua", R"(
+    for i = 1, 4 do task("t" .. i):command(function() while true do end end):build() end)")
+      .run("run -j 4 --timeout 500ms").code(124).stdout_has("4 cancelled");
+}
+#endif
+
 TEST_CASE("Ctrl-C once cancels, cleans up, sums up and gives 130") {
   Sloth sloth;
   sloth.file("tasks.lua", R"(
