@@ -27,8 +27,8 @@ end
 
 -- True when the value was handed over or stored.
 local function put(self, value)
-  if wake(self.receivers, value, true) then return true end
   local n = self.size
+  if n == 0 and wake(self.receivers, value, true) then return true end
   if n >= self.capacity then return false end
   self[(self.first + n) % self.capacity + 1] = value
   self.size = n + 1
