@@ -99,7 +99,6 @@ struct Goroutine {
   int select_size = 0;
   TimerNode timer;
   const char* waits_for = "";  // static text or interned by the VM
-  std::int64_t waits_since = 0;
   std::unique_ptr<Job> cancel_native;
   std::shared_ptr<const std::string> cancel_reason;
   std::string name;

@@ -256,11 +256,6 @@ int root(lua_State* L) {
   return 1;
 }
 
-int root_name(lua_State* L) {
-  push(L, Impl::of(L).current->root->name);
-  return 1;
-}
-
 int cancelled(lua_State* L) {
   lua_pushboolean(L, Impl::of(L).current->cancelled ? 1 : 0);
   return 1;
@@ -341,7 +336,6 @@ void make_runtime(lua_State* L) {
       {"name", native<name>},
       {"is_handle", native<is_handle>},
       {"root", native<root>},
-      {"root_name", native<root_name>},
       {"cancelled", native<cancelled>},
       {"now", native<now>},
       {"where", native<where_now>},

@@ -126,7 +126,6 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   std::size_t native_waits_ = 0;
   std::vector<Coroutine> spare_coroutines_;
   std::vector<std::unique_ptr<Goroutine>> spare_goroutines_;
-  std::vector<Root*> ended_roots_;
   int coroutines_ref_ = LUA_NOREF;  // ref table that anchors coroutines
   int slots_ref_ = LUA_NOREF;       // table: slot -> function not run yet, slot + 1 -> handle
   int next_slot_ = 1;
