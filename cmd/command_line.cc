@@ -8,10 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "cmd/commands/agent.h"
+#include "cmd/commands/attempt.h"
 #include "cmd/commands/check.h"
 #include "cmd/commands/list.h"
+#include "cmd/commands/master.h"
 #include "cmd/commands/modules.h"
 #include "cmd/commands/run.h"
+#include "cmd/commands/runs.h"
 #include "cmd/commands/version.h"
 #include "cmd/exit_code.h"
 #include "cmd/output_file.h"
@@ -20,12 +24,12 @@
 namespace sloth {
 namespace {
 
-constexpr const char* kCommands[] = {"run", "list", "check", "modules", "version"};
+constexpr const char* kCommands[] = {"run", "list", "check", "agent", "master", "runs", "modules", "version"};
 // What the design has and this version has not: named, so that nobody hunts for a spelling mistake.
-constexpr const char* kLaterCommands[] = {"graph", "init",    "agent",      "master", "runs",
-                                          "state", "secrets", "completion", "doctor", "workflow"};
+constexpr const char* kLaterCommands[] = {"graph",   "init",       "state",  "secrets",
+                                          "completion", "doctor", "workflow"};
 constexpr const char* kLaterFlags[] = {
-    "--delegate-to", "-d", "--check", "--diff",   "--force", "--only",         "--skip", "--watch", "-w",
+    "--check", "--diff",   "--force", "--only",         "--skip", "--watch", "-w",
     "--yes",         "-y", "--junit", "--report", "--trace", "--schedule-seed"};
 
 constexpr const char* kFooter =
@@ -77,6 +81,8 @@ int run_command_line(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && (words[0] == "--version" || words[0] == "-V")) words[0] = "version";
   if (words.size() == 1 && words[0] == "version") return print_version();
+  // Not for people, so in no list; quick, since every attempt begins here.
+  if (words.size() == 1 && words[0] == "attempt") return run_attempt_command();
 
   CLI::App app("Runs the tasks of a task file: in parallel, with their dependencies, from Lua.", "sloth");
   app.footer(kFooter);
@@ -100,6 +106,9 @@ int run_command_line(int argc, char** argv) {
                           : std::vector<std::string>());
   add_list_command(app, exit_code);
   add_check_command(app, exit_code);
+  add_agent_command(app, exit_code);
+  add_master_command(app, exit_code);
+  add_runs_command(app, exit_code);
   add_modules_command(app, exit_code);
   add_version_command(app, exit_code);
   const CLI::App* chosen = command.empty() ? &app : app.get_subcommand(command);

@@ -63,42 +63,46 @@ void Console::on_event(const Event& event) {
 
 void Console::show(const Event& event) {
   const std::string& task = event.task;
+  // What several agents write for one task is told apart.
+  const Speaker who{task, event.one_of_many ? event.agent : ""};
   if (const auto* run = std::get_if<RunStarted>(&event.body)) {
     local_forced_ = run->local_forced;
   } else if (std::get_if<TaskStarted>(&event.body) != nullptr) {
-    views_[task];
+    views_[who];
     if (options_.quiet) return;
     say(painted(kDim, "▶") + " " + task +
         (event.attempt > 1 ? fmt::format(" (attempt {})", event.attempt) : ""));
   } else if (const auto* output = std::get_if<TaskOutput>(&event.body)) {
-    show_output(task, *output);
+    show_output(who, *output);
   } else if (const auto* log = std::get_if<TaskLog>(&event.body)) {
-    show_log(task, *log);
+    show_log(who, *log);
   } else if (const auto* retry = std::get_if<TaskRetry>(&event.body)) {
-    end_lines(task);
+    end_lines(who);
     if (options_.quiet) return;
     say(fmt::format("{} {}: attempt {} failed: {}; again in {}", painted(kYellow, "↻"), task, event.attempt,
                     first_line(retry->reason), format_duration(retry->delay)));
   } else if (const auto* skip = std::get_if<TaskSkipped>(&event.body)) {
+    end_lines(who);
+    views_.erase(who);
     if (options_.verbose) say(painted(kDim, "-") + " " + task + "  " + skip->reason);
   } else if (const auto* end = std::get_if<TaskEnded>(&event.body)) {
     show_end(task, end->outcome);
   }
 }
 
-void Console::show_output(const std::string& task, const TaskOutput& output) {
+void Console::show_output(const Speaker& who, const TaskOutput& output) {
   const bool to_err = output.stream == OutputStream::kStderr;
   if (options_.mode == ConsoleOptions::Mode::kStream && !options_.quiet) {
     (to_err ? err_ : out_).write(output.bytes);
   }
-  View& view = views_[task];
+  View& view = views_[who];
   std::string& partial = view.partial[to_err ? 1 : 0];
   std::string_view bytes = output.bytes;
   while (!bytes.empty()) {
     const auto end = bytes.find('\n');
     if (end != std::string_view::npos) {
       partial.append(bytes.substr(0, end));
-      line_of(task, view, partial);
+      line_of(who, view, partial);
       partial.clear();
       bytes.remove_prefix(end + 1);
       continue;
@@ -106,23 +110,23 @@ void Console::show_output(const std::string& task, const TaskOutput& output) {
     partial.append(bytes);
     bytes = {};
     if (partial.size() >= kLongestLine) {
-      line_of(task, view, partial);
+      line_of(who, view, partial);
       partial.clear();
     }
   }
 }
 
-void Console::line_of(const std::string& task, View& view, std::string_view text) {
+void Console::line_of(const Speaker& who, View& view, std::string_view text) {
   if (text.ends_with('\r')) text.remove_suffix(1);
-  if (!task.empty()) keep(view, text);
+  if (!who.task.empty()) keep(view, text);
   if (options_.quiet || options_.mode == ConsoleOptions::Mode::kStream) return;
-  std::string line = task.empty() ? "" : painted(kDim, "[" + task + "]") + " ";
+  std::string line = prefix(who);
   line += options_.to_terminal ? terminal_text(text) : std::string(text);
   line += '\n';
   out_.write(line);
 }
 
-void Console::show_log(const std::string& task, const TaskLog& log) {
+void Console::show_log(const Speaker& who, const TaskLog& log) {
   if (log.of_handler) return;  // the summary tells it
   if (log.severity == Severity::kDebug && !options_.verbose) return;
   std::string mark;
@@ -137,12 +141,11 @@ void Console::show_log(const std::string& task, const TaskLog& log) {
   while (text.ends_with('\n')) text.pop_back();
   text += fields_text(log.fields);
   const bool hidden = options_.quiet && log.severity != Severity::kError;
-  const std::string prefix = task.empty() ? "" : painted(kDim, "[" + task + "]") + " ";
   for (std::string_view rest = text; !rest.empty() || !mark.empty();) {
     const auto end = rest.find('\n');
     const std::string_view line = rest.substr(0, end);
-    if (!task.empty()) keep(views_[task], line);
-    if (!hidden) say(prefix + mark + (options_.to_terminal ? terminal_text(line) : std::string(line)));
+    if (!who.task.empty()) keep(views_[who], line);
+    if (!hidden) say(prefix(who) + mark + (options_.to_terminal ? terminal_text(line) : std::string(line)));
     mark.clear();
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
   }
@@ -153,26 +156,28 @@ void Console::keep(View& view, std::string_view line) {
   view.tail.emplace_back(line.substr(0, kLongestTailLine));
 }
 
-void Console::end_lines(const std::string& task) {
-  const auto found = views_.find(task);
+void Console::end_lines(const Speaker& who) {
+  const auto found = views_.find(who);
   if (found == views_.end()) return;
   for (std::string& partial : found->second.partial) {
-    if (!partial.empty()) line_of(task, found->second, partial);
+    if (!partial.empty()) line_of(who, found->second, partial);
     partial.clear();
   }
 }
 
 void Console::show_end(const std::string& task, const Outcome& outcome) {
-  end_lines(task);
-  if (const auto found = views_.find(task); found != views_.end()) {
-    if (!outcome.succeeded()) tails_[task] = std::move(found->second.tail);
-    views_.erase(found);
+  std::deque<std::string> tail;
+  for (auto view = views_.lower_bound(Speaker{task, ""}); view != views_.end() && view->first.task == task;) {
+    end_lines(view->first);
+    std::move(view->second.tail.begin(), view->second.tail.end(), std::back_inserter(tail));
+    view = views_.erase(view);
   }
+  if (!outcome.succeeded() && !tail.empty()) tails_[task] = std::move(tail);
   const bool started = outcome.attempts > 0;
   if (outcome.kind == OutcomeKind::kCancelled && !started) return;  // listed at the end
   if (!options_.quiet) {
     for (const std::string& warning : outcome.warnings) {
-      say(painted(kDim, "[" + task + "]") + " " + painted(kYellow, "warning:") + " " + warning);
+      say(prefix({task, ""}) + painted(kYellow, "warning:") + " " + warning);
     }
   }
   if (options_.quiet && outcome.succeeded()) return;
@@ -247,10 +252,15 @@ void Console::show_failure(const std::string& task, const Outcome& outcome, cons
 std::vector<std::string> Console::running() {
   std::vector<std::string> tasks;
   MutexLock lock(mutex_);
-  for (const auto& [task, view] : views_) {
-    if (!task.empty()) tasks.push_back(task);
+  for (const auto& [who, view] : views_) {
+    if (!who.task.empty() && who.agent.empty()) tasks.push_back(who.task);
   }
   return tasks;
+}
+
+std::string Console::prefix(const Speaker& who) const {
+  if (who.task.empty()) return "";
+  return painted(kDim, "[" + who.task + (who.agent.empty() ? "" : "@" + who.agent) + "]") + " ";
 }
 
 void Console::say(const std::string& line) {

@@ -54,20 +54,28 @@ class Console final : public EventSink {
   std::vector<std::string> running() EXCLUDES(mutex_);
 
  private:
+  // Whose output it is: a task, or its part on one of several agents.
+  struct Speaker {
+    std::string task;
+    std::string agent;
+    auto operator<=>(const Speaker&) const = default;
+  };
   struct View {
     std::string partial[2];        // of each stream, the line that has not ended yet
     std::deque<std::string> tail;  // the last lines
   };
 
   void show(const Event& event) REQUIRES(mutex_);
-  void show_output(const std::string& task, const TaskOutput& output) REQUIRES(mutex_);
-  void show_log(const std::string& task, const TaskLog& log) REQUIRES(mutex_);
+  void show_output(const Speaker& who, const TaskOutput& output) REQUIRES(mutex_);
+  void show_log(const Speaker& who, const TaskLog& log) REQUIRES(mutex_);
   void show_end(const std::string& task, const Outcome& outcome) REQUIRES(mutex_);
   void show_failure(const std::string& task, const Outcome& outcome, const Location& location)
       REQUIRES(mutex_);
   void keep(View& view, std::string_view line) REQUIRES(mutex_);
-  void line_of(const std::string& task, View& view, std::string_view text) REQUIRES(mutex_);
-  void end_lines(const std::string& task) REQUIRES(mutex_);
+  void line_of(const Speaker& who, View& view, std::string_view text) REQUIRES(mutex_);
+  void end_lines(const Speaker& who) REQUIRES(mutex_);
+  // "[task] ", "[task@agent] "; nothing for what belongs to no task.
+  [[nodiscard]] std::string prefix(const Speaker& who) const;
   // The console's own line; a line end is added.
   void say(const std::string& line) REQUIRES(mutex_);
   [[nodiscard]] std::string painted(const char* code, const std::string& text) const;
@@ -76,7 +84,7 @@ class Console final : public EventSink {
   OutputFile& out_;
   OutputFile& err_;
   Mutex mutex_;
-  std::map<std::string, View> views_ GUARDED_BY(mutex_);                     // of tasks that run
+  std::map<Speaker, View> views_ GUARDED_BY(mutex_);                     // of tasks that run
   std::map<std::string, std::deque<std::string>> tails_ GUARDED_BY(mutex_);  // of those that failed
   bool local_forced_ GUARDED_BY(mutex_) = false;
 };

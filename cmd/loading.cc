@@ -36,13 +36,13 @@ Result<std::string> choose_file(const FileChoice& choice, std::vector<std::strin
       "  task(\"hello\"):command(\"echo hello\"):build()"};
 }
 
-Host host_for(const App& app, const PlanVm::File& file, const Value& values, EventSink& sink) {
+Host host_for(App& app, const PlanVm::File& file, const Value& values, EventSink& sink) {
   Host host;
   host.workdir = file.directory;
   host.file_directory = file.directory;
   host.values = values;
   const auto event = [&app](decltype(Event::body) body) {
-    return Event{app.clock().wall_ms(), app.run_id(), "", "", 0, std::move(body)};
+    return Event{app.clock().wall_ms(), app.run_id(), app.plan_vm().speaking(), "", 0, std::move(body)};
   };
   host.write = [event, &sink](OutputStream stream, std::string_view bytes) {
     sink.on_event(event(TaskOutput{stream, std::string(bytes)}));

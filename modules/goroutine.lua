@@ -69,6 +69,7 @@ function goroutine.await_all(handles, ms)
   return results
 end
 
+rt.library = goroutine
 return setmetatable(goroutine, {
   __index = function(_, name)
     error("goroutine." .. tostring(name) .. " is not available in this version", 2)

@@ -17,6 +17,7 @@ build_packages=(
   g++ cmake ninja-build pkg-config
   libluajit-5.1-dev libcli11-dev nlohmann-json3-dev libasio-dev libfmt-dev libspdlog-dev libyaml-cpp-dev
   libsqlite3-dev libcurl4-openssl-dev
+  libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   # The archives behind a static libcurl.
   libssl-dev libssh2-1-dev libnghttp2-dev libpsl-dev libidn2-dev libunistring-dev libbrotli-dev libzstd-dev zlib1g-dev
   # Certificates of the outside world, for https.
@@ -49,7 +50,7 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   fail "this is not a Debian system, so its packages cannot be installed from here." \
     "Either build on Debian 12 and copy the one file (./install.sh --from DIR)," \
     "or install a C++20 compiler, cmake 3.25, ninja, LuaJIT 2.1, CLI11, nlohmann_json, Asio, fmt, spdlog, yaml-cpp," \
-    "SQLite 3 and libcurl with your package manager, then:" \
+    "SQLite 3, libcurl, OpenSSL, Protobuf and gRPC with your package manager, then:" \
     "  cmake -B build/own -G Ninja -DCMAKE_BUILD_TYPE=Release -DSLOTH_TESTS=OFF && cmake --build build/own"
 fi
 

@@ -11,8 +11,10 @@
 #include <optional>
 #include <random>
 
+#include "agent/wire.h"
 #include "cmd/commands/file_options.h"
 #include "cmd/console.h"
+#include "cmd/delegation.h"
 #include "cmd/exit_code.h"
 #include "cmd/json_console.h"
 #include "cmd/values.h"
@@ -42,15 +44,19 @@ constexpr const char* kFooter =
     "  sloth run -n                        only shows what would run, and in which order\n"
     "  sloth run --output json             one JSON event per line, for programs\n"
     "\n"
-    "Exit codes: 0 all well; 1 a task failed; 2 usage or a wrong task file, nothing ran; 6 the record of "
-    "runs cannot\n"
-    "be written; 124 --timeout was over; 130 interrupted.\n";
+    "Exit codes: 0 all well; 1 a task failed; 2 usage or a wrong task file, nothing ran; 3 how a task ended "
+    "on its agent\n"
+    "is unknown; 4 an agent refused; 5 an agent was not reached; 6 the record of runs cannot be written; 124 "
+    "--timeout\n"
+    "was over; 130 interrupted.\n";
 
 struct RunFlags {
   FileChoice choice;
   std::vector<std::string> params;
   std::string workflow;
   std::string timeout;
+  std::string agent_wait = "5m";
+  std::vector<std::string> agents;
   std::string output = "auto";
   std::optional<int> jobs;
   bool local = false, dry_run = false, keep_going = false, quiet = false, verbose = false, no_color = false;
@@ -74,12 +80,12 @@ class RunSink final : public EventSink {
   std::atomic<EventSink*> recorder_{nullptr};
 };
 
-Result<Duration> read_timeout(const std::string& text) {
+Result<Duration> read_timeout(const std::string& text, const char* flag) {
   if (text.empty()) return Duration::zero();
   const bool seconds = text.find_first_not_of("0123456789.") == std::string::npos;
   Result<Duration> timeout =
       seconds ? duration_from_seconds(std::strtod(text.c_str(), nullptr)) : parse_duration(text);
-  return timeout ? timeout : Result<Duration>(timeout.error().in("--timeout"));
+  return timeout ? timeout : Result<Duration>(timeout.error().in(flag));
 }
 
 Result<Value::Map> read_params(const std::vector<std::string>& params) {
@@ -157,17 +163,23 @@ std::string hint_for(const Workflow& workflow, const FileChoice& choice,
   return exists(word) ? fmt::format("\nto run the file of that name: sloth run -f {}", word) : "";
 }
 
-Result<void> check_delegation(const Workflow& workflow, const Plan& plan) {
-  std::string names;
-  for (const std::string& name : plan.order()) {
-    const TaskSpec& spec = *workflow.find(name);
-    if (spec.delegate_to.empty()) continue;
-    names +=
-        fmt::format("\n  {}: {} delegates to {}", spec.place.text(), name, fmt::join(spec.delegate_to, ", "));
+bool delegates(const Workflow& workflow, const Plan& plan) {
+  return std::any_of(plan.order().begin(), plan.order().end(),
+                     [&](const std::string& name) { return !workflow.find(name)->delegate_to.empty(); });
+}
+
+// The agents of -d, for the tasks that name none.
+Result<std::shared_ptr<const Workflow>> with_default_agents(std::shared_ptr<const Workflow> workflow,
+                                                            const std::vector<std::string>& agents) {
+  if (agents.empty()) return workflow;
+  for (const std::string& agent : agents) {
+    if (!is_name(agent)) return Error{Code::kInvalid, fmt::format("-d: \"{}\" is no agent name", agent)};
   }
-  if (names.empty()) return {};
-  return Error{Code::kInvalid, "agents are not available in this version; these tasks need one:" + names +
-                                   "\nrun them on this machine with --local"};
+  auto changed = std::make_shared<Workflow>(*workflow);
+  for (TaskSpec& task : changed->tasks) {
+    if (task.delegate_to.empty()) task.delegate_to = agents;
+  }
+  return std::shared_ptr<const Workflow>(std::move(changed));
 }
 
 void print_dry_run(const Workflow& workflow, const Plan& plan, OutputFile& out) {
@@ -207,6 +219,14 @@ RunRecorder::Open opener(const std::string& directory) {
   };
 }
 
+// What a person who leaves in a hurry must know about what is on agents.
+std::string left_behind(Delegation& delegation, const std::string& run) {
+  const std::vector<std::string> tasks = delegation.live();
+  if (tasks.empty()) return "";
+  return fmt::format("\nthese tasks go on on their agents: {}\n  sloth runs attach {}\n  sloth runs cancel {}",
+                     fmt::join(tasks, ", "), run, run);
+}
+
 int report_store(const Error& error, const std::string& directory) {
   write_all(STDERR_FILENO, fmt::format("sloth: the record of runs cannot be written, so nothing ran: {}\n"
                                        "make {} writable, or set XDG_STATE_HOME to a directory that is\n",
@@ -217,8 +237,10 @@ int report_store(const Error& error, const std::string& directory) {
 int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   if (flags.jobs && *flags.jobs < 1) return report_error({Code::kInvalid, "-j must be 1 or more"});
   if (auto known = check_output(flags.output); !known) return report_error(known.error());
-  Result<Duration> timeout = read_timeout(flags.timeout);
+  Result<Duration> timeout = read_timeout(flags.timeout, "--timeout");
   if (!timeout) return report_error(timeout.error());
+  const Result<Duration> agent_wait = read_timeout(flags.agent_wait, "--agent-wait");
+  if (!agent_wait) return report_error(agent_wait.error());
   Result<Value::Map> params = read_params(flags.params);
   if (!params) return report_error(params.error());
 
@@ -255,6 +277,9 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
     if (error.code == Code::kNotFound && !commands.empty()) error.message += command_hint(flags.choice.words, commands);
     return report_error(error);
   }
+  auto with_agents = with_default_agents(loaded->workflow, flags.agents);
+  if (!with_agents) return report_error(with_agents.error());
+  loaded->workflow = std::move(*with_agents);
   const Workflow& workflow = *loaded->workflow;
   for (const std::string& warning : workflow.warnings) err.write("warning: " + warning + "\n");
   if (workflow.tasks.empty() && loaded->targets.empty() && flags.workflow.empty())
@@ -272,14 +297,24 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
     print_dry_run(workflow, *plan, out);
     return kExitOk;
   }
-  if (!flags.local) {
-    if (auto local = check_delegation(workflow, *plan); !local) return report_error(local.error());
+  std::unique_ptr<Delegation> delegation;
+  if (!flags.local && delegates(workflow, *plan)) {
+    delegation = std::make_unique<Delegation>(app, *agent_wait);
+    if (auto known = delegation->check(workflow, *plan); !known) return report_error(known.error());
+    app.on_leave([&delegation, run = app.run_id()] { return left_behind(*delegation, run); });
   }
   if (auto opened = recorder->opened(); !opened)
     return report_store(opened.error(), app.config().state_directory);
+  recorder->set_file(workflow.file);
+  if (delegation != nullptr) {
+    if (auto begun = recorder->begin(); !begun) return report_store(begun.error(), app.config().state_directory);
+  }
   sink.record_in(*recorder);
 
-  SinglePlacement placement(app.open_runner(workflow.directory));
+  LuaTaskRunner& local = app.open_runner(workflow.directory);
+  SinglePlacement here(local);
+  if (delegation != nullptr) delegation->set_local(local);
+  Placement& placement = delegation != nullptr ? static_cast<Placement&>(*delegation) : here;
   std::mt19937_64 generator(std::random_device{}());
   Engine engine({app.executor(), app.clock(), placement, *loaded->plan_vm, sink,
                  [&generator] { return std::uniform_real_distribution<double>()(generator); }});
@@ -298,6 +333,7 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
       return Console::Location{std::move(place), std::move(excerpt)};
     });
   }
+  app.on_leave({});
   if (auto closed = recorder->close(report.exit_code()); !closed) {
     log_warn("this run is not fully recorded: {}", closed.error().message);
   }
@@ -322,6 +358,11 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
                     "after a failure go on with every task that does not depend on it");
   command->add_flag("-n,--dry-run", flags->dry_run, "show what would run, in order, and run nothing");
   command->add_flag("--local", flags->local, "run tasks that delegate_to an agent on this machine");
+  command->add_option("-d,--delegate-to", flags->agents, "the agent for tasks that name none; several: on each")
+      ->type_name("AGENT")
+      ->allow_extra_args(false);
+  command->add_option("--agent-wait", flags->agent_wait, "longest wait for an agent that is not there; default: 5m")
+      ->type_name("TIME");
   command->add_option("--workflow", flags->workflow, "run this workflow of the file only")->type_name("NAME");
   command->add_option("--timeout", flags->timeout, "end the whole run after that time (10m, 90s): exit 124")
       ->type_name("TIME");

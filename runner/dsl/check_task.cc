@@ -48,6 +48,9 @@ class TaskCheck {
     if (word == "timeout") take(reader.duration(), spec_.timeout);
     if (word == "retries") retry(reader.retries());
     if (word == "delegate_to") take(reader.agents(), spec_.delegate_to);
+    if (word == "user") take(reader.user(), spec_.user);
+    if (word == "idempotent") spec_.idempotent = reader.nothing() || spec_.idempotent;
+    if (word == "lost_after") take(reader.duration(), spec_.lost_after);
     if (word == "workdir") take(reader.path(), spec_.workdir);
     if (word == "env") take(reader.environment(), spec_.env);
     if (word == "run_if") condition(reader, spec_.run_if);

@@ -26,12 +26,26 @@ local function copy(value, depth, seen)
   return result
 end
 
-local function note(record, key, issue, n, ...)
+-- delegate_to may be a function of the file's own: it is asked while the file loads, so that an unknown agent is a load
+-- error like any other.
+local function answer(key, issue, n, ...)
+  if key == "delegate_to" and issue == nil and n == 1 and type((...)) == "function" then
+    local function count(...) return select("#", ...), ... end
+    return count((...)())
+  end
+  return n, ...
+end
+
+local function record_entry(record, key, issue, n, ...)
   local entry = { key = key, place = place(), issue = issue, n = n, ... }
   for i = 1, n do
     if type(entry[i]) == "table" then entry[i] = copy(entry[i], 1, {}) end
   end
   record.entries[#record.entries + 1] = entry
+end
+
+local function note(record, key, issue, n, ...)
+  return record_entry(record, key, issue, answer(key, issue, n, ...))
 end
 
 local function declare(kind, name)

@@ -198,10 +198,6 @@ std::optional<std::vector<std::string>> SettingReader::dependencies() {
 
 // Forms of the language that name no agent.
 bool SettingReader::refuse_agent_table() {
-  if (is_function()) {
-    problem("a function is not available in this version", "name the agents");
-    return true;
-  }
   if (count_ != 1 || !lua_istable(L_, argument())) return false;
   for (const char* const key : {"label", "address"}) {
     lua_pushstring(L_, key);
@@ -238,6 +234,26 @@ std::optional<std::vector<std::string>> SettingReader::agents() {
     }
   }
   return names;
+}
+
+std::optional<std::string> SettingReader::user() {
+  auto name = text();
+  if (!name) return std::nullopt;
+  const bool right = !name->empty() && name->size() <= 32 &&
+                     name->find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                         std::string::npos &&
+                     name->find_first_not_of("0123456789") != std::string::npos && name->front() != '-' &&
+                     name->front() != '.';
+  if (right) return name;
+  problem(fmt::format("{} is no user's name", quoted(*name)), "write the name, not a number: user(\"deploy\")");
+  return std::nullopt;
+}
+
+bool SettingReader::nothing() {
+  if (count_ == 0) return true;
+  if (count_ == 1 && lua_isboolean(L_, argument())) return lua_toboolean(L_, argument()) != 0;
+  problem("expected no argument", fmt::format("write :{}()", key_));
+  return false;
 }
 
 std::optional<Value::Map> SettingReader::params() {

@@ -46,6 +46,8 @@ class SettingReader {
   std::optional<Duration> duration();    // "30m" or seconds
   std::optional<int> whole_number(int low, int high);
   std::optional<std::vector<std::string>> agents();  // names, or one list of them
+  std::optional<std::string> user();                 // a user's name, never a number or an option
+  bool nothing();                                    // no argument, or `true` as the key of a table
   std::optional<std::vector<std::string>>
   dependencies();  // names, task objects, or one list of these; no doubles
   std::optional<Value::Map> params();

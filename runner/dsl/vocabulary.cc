@@ -18,6 +18,9 @@ const Vocabulary& Vocabulary::of_tasks() {
           {"timeout", "timeout"},
           {"retries", "retries"},
           {"delegate_to", "delegate_to"},
+          {"user", "user"},
+          {"idempotent", "idempotent"},
+          {"lost_after", "lost_after"},
           {"workdir", "workdir"},
           {"env", "env"},
           {"run_if", "run_if"},
@@ -33,9 +36,9 @@ const Vocabulary& Vocabulary::of_tasks() {
           {"finally", "finally"},
           {"build", "build"},
       },
-      {"user",     "dotenv",     "serial",    "max_failures", "sources", "generates",    "artifacts",
-       "consumes", "idempotent", "jit",       "memory",       "confirm", "interactive",  "secret",
-       "matrix",   "tags",       "namespace", "hidden",       "async",   "next_if_fail", "uses"});
+      {"dotenv",   "serial", "max_failures", "sources",      "generates", "artifacts",
+       "consumes", "jit",    "memory",       "confirm",      "interactive", "secret",
+       "matrix",   "tags",   "namespace",    "hidden",       "async",     "next_if_fail", "uses"});
   return words;
 }
 

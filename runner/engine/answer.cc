@@ -58,7 +58,14 @@ Outcome refusal(const Results& results) {
 
 Outcome command_answer(lua_State* L, int count) {
   const Results results = results_of(L, count);
-  if (results.says_no()) return refusal(results);
+  if (results.says_no()) {
+    Outcome refused = refusal(results);
+    // What it found out before it gave up: the exit code of a shell command.
+    if (results.type(2) == LUA_TTABLE) {
+      if (auto outputs = to_value(L, results.first + 2, "outputs", kOutputLimits)) refused.outputs = std::move(*outputs);
+    }
+    return refused;
+  }
   if (results.type(0) != LUA_TNIL && results.type(0) != LUA_TBOOLEAN) {
     return failure(
         fmt::format("the task returned a {} first; return true (or false), then a message, then outputs",

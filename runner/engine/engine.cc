@@ -143,6 +143,9 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     if (!outcome.fails_run() || stopped_) return;
     if (outcome.kind == OutcomeKind::kAborted) {
       stop_starting(OutcomeKind::kCancelled, fmt::format("not started ({} aborted the run)", name));
+    } else if (outcome.stuck) {
+      // Each such task keeps a thread: with more of them none would be left to end the run.
+      stop_starting(OutcomeKind::kSkipped, fmt::format("not started ({} could not be ended)", name));
     } else if (!options_.keep_going) {
       stop_starting(OutcomeKind::kSkipped,
                     fmt::format("not started ({} failed; --keep-going goes on)", name));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "runner/base/duration.h"
@@ -25,29 +24,6 @@ Outcome failed(Vm::Failure failure) {
   outcome.traceback = std::move(failure.traceback);
   outcome.place = std::move(failure.place);
   return outcome;
-}
-
-// os.exit (modules/standard.h) raises a table { sloth_exit = 3 }; here it is on top of the stack.
-std::optional<int> exit_code_of(lua_State* L) {
-  if (lua_type(L, -1) != LUA_TTABLE) return std::nullopt;
-  lua_pushliteral(L, "sloth_exit");
-  lua_rawget(L, -2);
-  std::optional<int> code;
-  if (lua_type(L, -1) == LUA_TNUMBER) code = static_cast<int>(lua_tointeger(L, -1));
-  lua_pop(L, 1);
-  return code;
-}
-
-// Of a goroutine that nobody awaited only the text is left: "os.exit(3)".
-std::optional<int> exit_code_of(const Vm::Failure& failure) {
-  constexpr std::string_view kBegin = "os.exit(";
-  const std::string_view text = failure.message;
-  if (!text.starts_with(kBegin) || !text.ends_with(')')) return std::nullopt;
-  const std::string_view digits = text.substr(kBegin.size(), text.size() - kBegin.size() - 1);
-  int code = 0;
-  const auto read = std::from_chars(digits.begin(), digits.end(), code);
-  if (read.ec != std::errc() || read.ptr != digits.end()) return std::nullopt;
-  return code;
 }
 
 }  // namespace
@@ -76,6 +52,7 @@ void LuaAttempt::open(std::stop_token stop) {
   on_stop_.emplace(std::move(stop), [this] {
     MutexLock lock(mutex_);
     cancelled_ = true;
+    cancelled_at_ = options_.clock->now();
     scheduler_->cancel_root(root_, "cancelled");
   });
   run(Step::kPreHook);
@@ -103,11 +80,20 @@ void LuaAttempt::open_vm() {
   host_.log = [this](Severity severity, std::string_view text, const Value& fields) {
     emit(TaskLog{severity, std::string(text), fields});
   };
-  vm_ = Vm::open({.host = &host_, .chunks = options_.chunks, .interrupter = options_.interrupter});
+  vm_ = Vm::open({.host = &host_,
+                  .chunks = options_.chunks,
+                  .interrupter = options_.interrupter,
+                  .memory_limit = options_.memory_limit});
   // What is made from here to seal() lives as long as the VM: collecting in between finds nothing.
   lua_gc(vm_->state(), LUA_GCSTOP, 0);
   // Before the modules: `goroutine` asks for it when it is installed.
-  scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, Scheduler::Options{.clock = options_.clock});
+  Scheduler::Options scheduling{.clock = options_.clock};
+  scheduling.unresponsive = [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->options_.executor->post_blocking([self] { self->give_up(); });
+  };
+  scheduler_ = std::make_unique<Scheduler>(*vm_, strand_, std::move(scheduling));
   for (const Module& module : *options_.modules) vm_->install(module);
   scope_ = std::make_unique<TaskScope>(*vm_);
   vm_->seal();
@@ -163,7 +149,8 @@ int LuaAttempt::push_call(lua_State* L, Step step, const AttemptAction& action, 
     return scope_->push_shell(L, shell->text, "", {});
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, function);
-  scope_->push_this(L, {request_.spec->name, "", request_.attempt, request_.run, request_.workdir});
+  scope_->push_this(L, {request_.spec->name, request_.agent, request_.attempt, request_.run, request_.workdir,
+                       request_.fresh_workdir});
   push_value(L, request_.params);
   push_value(L, step == Step::kPostHook ? outcome_.outputs : Value(request_.deps));
   return 3;
@@ -194,7 +181,7 @@ Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int r
       outcome = step == Step::kCommand ? command_answer(L, results) : hook_answer(L, results);
       if (outcome.succeeded() && !root.unawaited.empty()) {
         const std::size_t others = root.unawaited.size() - 1;
-        if (const auto code = exit_code_of(root.unawaited.front())) {
+        if (const auto code = root.unawaited.front().exit_code) {
           if (*code == 0) return outcome;
           return failed(root.unawaited.front().message);
         }
@@ -203,7 +190,7 @@ Outcome LuaAttempt::outcome_of(Step step, RootOutcome& root, lua_State* L, int r
       }
       break;
     case RootOutcome::Kind::kRaised:
-      if (results == 1 && exit_code_of(L) == 0) return outcome;
+      if (root.failure.exit_code == 0) return outcome;
       outcome = failed(std::move(root.failure));
       break;
     case RootOutcome::Kind::kTimedOut:
@@ -232,10 +219,43 @@ void LuaAttempt::warn_of_changed_captures(Outcome& outcome) {
   }
 }
 
+void LuaAttempt::give_up() {
+  constexpr std::chrono::seconds kPatience{2};
+  Outcome outcome;
+  {
+    MutexLock lock(mutex_);
+    const TimePoint late = options_.clock->now() - kPatience;
+    const bool timed_out = deadline_ != TimePoint{} && deadline_ <= late;
+    if (over_ || !(timed_out || (cancelled_ && cancelled_at_ <= late))) return;
+    over_ = true;
+    outcome = failed(timed_out ? "timed out after " + format_duration(request_.spec->timeout.value_or(Duration()))
+                               : "cancelled");
+    outcome.kind = timed_out ? OutcomeKind::kTimedOut : OutcomeKind::kCancelled;
+    outcome.stuck = true;
+  }
+  emit(TaskLog{Severity::kWarn,
+               "still inside one call of C code that nothing can interrupt (usually a pattern on a long text, in "
+               "string.find, match, gmatch or gsub); the run goes on without this task",
+               Value::Map{}});
+  {
+    MutexLock lock(sink_mutex_);
+    silent_ = true;
+  }
+  end_processes_and_tell(std::move(outcome));
+}
+
 void LuaAttempt::finish(Outcome outcome) {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(over_, true)) return;
+  }
   warn_of_changed_captures(outcome);
   on_stop_.reset();
   close_vm();
+  end_processes_and_tell(std::move(outcome));
+}
+
+void LuaAttempt::end_processes_and_tell(Outcome outcome) {
   if (outcome.succeeded() || !options_.cleanup) {
     auto done = std::move(done_);
     return done(std::move(outcome));
@@ -254,8 +274,10 @@ void LuaAttempt::close_vm() {
 }
 
 void LuaAttempt::emit(decltype(Event::body) body) {
-  sink_.on_event(Event{options_.clock->wall_ms(), request_.run, request_.spec->name, "", request_.attempt,
-                       std::move(body)});
+  MutexLock lock(sink_mutex_);
+  if (silent_) return;
+  sink_.on_event(Event{options_.clock->wall_ms(), request_.run, request_.spec->name, request_.agent,
+                       request_.attempt, std::move(body)});
 }
 
 }  // namespace sloth

@@ -2,6 +2,9 @@
 //
 //   open VM -> pre_hook -> command -> post_hook -> close VM -> end left-over processes -> done
 //
+// One that sits in a single long call of C code when its time is over, or when it is cancelled, is given up two seconds
+// later: `done` gets its outcome, marked `stuck`, and from then on it tells the sink nothing.
+//
 // Strand-confined: call only on its strand, apart from start(). It keeps itself alive until `done` was
 // called.
 #pragma once
@@ -41,6 +44,9 @@ class LuaAttempt : public std::enable_shared_from_this<LuaAttempt> {
   void step_ended(Step step, RootOutcome root, lua_State* L, int results);
   void finish(Outcome outcome);
   void close_vm();
+  void end_processes_and_tell(Outcome outcome);
+  // The VM's code does not react. Any thread.
+  void give_up() EXCLUDES(mutex_, sink_mutex_);
 
   [[nodiscard]] const AttemptAction* action_of(Step step) const;
   // Keeps the action's function in the registry, revived; or says why it cannot be.
@@ -48,19 +54,23 @@ class LuaAttempt : public std::enable_shared_from_this<LuaAttempt> {
   int push_call(lua_State* L, Step step, const AttemptAction& action, int function);
   [[nodiscard]] Outcome outcome_of(Step step, RootOutcome& root, lua_State* L, int results) const;
   void warn_of_changed_captures(Outcome& outcome);
-  void emit(decltype(Event::body) body);
+  void emit(decltype(Event::body) body) EXCLUDES(sink_mutex_);
 
   const LuaRunnerOptions& options_;
   const std::string id_;
   TaskRequest request_;
   EventSink& sink_;
-  UniqueFunction<void(Outcome)> done_;
+  UniqueFunction<void(Outcome)> done_;  // whoever sets `over_` calls it
   Strand strand_;
   TimePoint deadline_{};  // zero: none
   Mutex mutex_;
+  bool over_ GUARDED_BY(mutex_) = false;       // finished or given up
   bool cancelled_ GUARDED_BY(mutex_) = false;
+  TimePoint cancelled_at_ GUARDED_BY(mutex_){};
   Scheduler::RootId root_ GUARDED_BY(mutex_) = 0;  // the step under way, or the last; 0 before
-  Outcome outcome_;  // the command's, once it ended
+  Mutex sink_mutex_;
+  bool silent_ GUARDED_BY(sink_mutex_) = false;  // given up: the sink may be gone
+  Outcome outcome_;                              // the command's, once it ended
 
   // In the order of their lives.
   Host host_;

@@ -15,13 +15,15 @@ void LuaTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_token 
   std::string id;
   {
     MutexLock lock(mutex_);
-    id = fmt::format("{}.{}", request.run, ++started_);
+    ++started_;
+    id = options_.attempt_id.empty() ? fmt::format("{}.{}", request.run, started_) : options_.attempt_id;
     live_.emplace(id, request.spec->name);
   }
   auto forget_and_tell = [this, id, done = std::move(done)](Outcome outcome) mutable {
     {
       MutexLock lock(mutex_);
       live_.erase(id);
+      stuck_ = stuck_ || outcome.stuck;
     }
     done(std::move(outcome));
   };
@@ -31,6 +33,11 @@ void LuaTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_token 
 std::vector<std::pair<std::string, std::string>> LuaTaskRunner::live() {
   MutexLock lock(mutex_);
   return {live_.begin(), live_.end()};
+}
+
+bool LuaTaskRunner::stuck() {
+  MutexLock lock(mutex_);
+  return stuck_;
 }
 
 }  // namespace sloth

@@ -33,12 +33,14 @@ struct LuaRunnerOptions {
   std::vector<std::pair<std::string, std::string>> environment;  // that of every task, below its own env
   std::string file_directory;                                    // absolute
   AttemptCleanup cleanup;                                        // may be empty
+  std::string attempt_id;                                        // of every attempt; "": one of the run's own each
+  std::size_t memory_limit = std::size_t{1} << 30;               // bytes of each VM
 };
 
 class LuaTaskRunner final : public TaskRunner {
  public:
   explicit LuaTaskRunner(LuaRunnerOptions options);
-  // REQUIRES: every attempt has ended.
+  // REQUIRES: every attempt has ended, and none is stuck.
   ~LuaTaskRunner() override;
 
   void start(TaskRequest request, EventSink& sink, std::stop_token stop,
@@ -47,10 +49,14 @@ class LuaTaskRunner final : public TaskRunner {
   // Attempts that run now: their SLOTH_ATTEMPT and the task's name. For leaving in a hurry.
   std::vector<std::pair<std::string, std::string>> live() EXCLUDES(mutex_);
 
+  // Some attempt was given up (Outcome::stuck): this runner and all it was lent must stay until the process ends.
+  bool stuck() EXCLUDES(mutex_);
+
  private:
   const LuaRunnerOptions options_;
   Mutex mutex_;
   std::uint64_t started_ GUARDED_BY(mutex_) = 0;
+  bool stuck_ GUARDED_BY(mutex_) = false;
   std::map<std::string, std::string> live_ GUARDED_BY(mutex_);
 };
 

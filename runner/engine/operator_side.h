@@ -23,6 +23,7 @@ struct TaskIdentity {
   int attempt = 1;
   std::string run;
   std::string workdir;  // absolute
+  bool fresh_workdir = false;  // made for this attempt, nobody else's
 };
 
 struct OperatorCall {

@@ -45,6 +45,24 @@ Result<void> RunRecorder::opened() {
   return {};
 }
 
+void RunRecorder::set_file(std::string file) {
+  MutexLock lock(mutex_);
+  run_.file = std::move(file);
+}
+
+Result<void> RunRecorder::begin() {
+  RunRecord run;
+  RunLog* log = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (error_) return *error_;
+    if (std::exchange(begun_, true)) return {};
+    run = run_;
+    log = log_.get();
+  }
+  return log->begin(run);
+}
+
 void RunRecorder::on_event(const Event& event) {
   bool arm = false;
   {
@@ -75,6 +93,7 @@ void RunRecorder::write_batch() {
   std::vector<Event> batch;
   RunLog* log = nullptr;
   bool begin = false;
+  RunRecord run;
   {
     MutexLock lock(mutex_);
     while (!opened_ || writing_) changed_.wait(mutex_);
@@ -84,10 +103,11 @@ void RunRecorder::write_batch() {
     log = log_.get();
     if (log == nullptr || error_ || batch.empty()) return changed_.notify_all();
     begin = !std::exchange(begun_, true);
+    if (begin) run = run_;
     writing_ = true;
     changed_.notify_all();
   }
-  Result<void> written = begin ? log->begin(run_) : Result<void>();
+  Result<void> written = begin ? log->begin(run) : Result<void>();
   for (std::size_t i = 0; written && i < batch.size(); ++i) written = log->append(batch[i]);
   if (!written) fail(written.error());
   MutexLock lock(mutex_);
@@ -106,13 +126,15 @@ Result<void> RunRecorder::close(int exit_code) {
   write_batch();
   gate_.close();
   RunLog* log = nullptr;
+  std::string run;
   {
     MutexLock lock(mutex_);
     if (error_) return *error_;
     if (!begun_) return {};
     log = log_.get();
+    run = run_.id;
   }
-  if (auto ended = log->end(run_.id, clock_.wall_ms(), exit_code); !ended) return ended;
+  if (auto ended = log->end(run, clock_.wall_ms(), exit_code); !ended) return ended;
   return log->prune(kKeptRuns);
 }
 

@@ -31,6 +31,12 @@ class RunRecorder final : public EventSink {
   // Waits until the log is open; the error when it could not be. Blocks: not on the executor's threads.
   Result<void> opened() EXCLUDES(mutex_);
 
+  // The file that runs. Before the first event.
+  void set_file(std::string file) EXCLUDES(mutex_);
+  // Writes that the run has begun without waiting for its first batch: for a run that leaves traces elsewhere, which must
+  // be found again however soon this process dies. Blocks likewise. REQUIRES: opened().
+  Result<void> begin() EXCLUDES(mutex_);
+
   void on_event(const Event& event) override EXCLUDES(mutex_);
 
   // Writes what is queued, then the run's end. Blocks likewise; no event may follow. Idempotent. The first
@@ -44,11 +50,11 @@ class RunRecorder final : public EventSink {
 
   Executor& executor_;
   const Clock& clock_;
-  const RunRecord run_;
   Gate gate_;  // jobs of this recorder that the executor still holds
 
   Mutex mutex_;
   CondVar changed_;
+  RunRecord run_ GUARDED_BY(mutex_);
   std::unique_ptr<RunLog> log_ GUARDED_BY(mutex_);
   std::vector<Event> queue_ GUARDED_BY(mutex_);
   std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;

@@ -14,6 +14,8 @@ RunReport::Counts RunReport::counts() const {
       case OutcomeKind::kFailed:
       case OutcomeKind::kTimedOut:
       case OutcomeKind::kAborted:
+      case OutcomeKind::kRefused:
+      case OutcomeKind::kUnreachable:
       case OutcomeKind::kUnknown: ++counts.failed; break;
     }
   }
@@ -27,8 +29,16 @@ int RunReport::exit_code() const {
     return std::any_of(outcomes.begin(), outcomes.end(),
                        [&](const auto& entry) { return matches(entry.second); });
   };
-  if (any([](const Outcome& outcome) { return outcome.kind == OutcomeKind::kUnknown; })) return 3;
-  return any([](const Outcome& outcome) { return outcome.fails_run(); }) ? 1 : 0;
+  const auto any_of_kind = [&](OutcomeKind kind) {
+    return any([kind](const Outcome& outcome) { return outcome.kind == kind; });
+  };
+  if (any_of_kind(OutcomeKind::kUnknown)) return 3;
+  const auto was_started = [](const Outcome& outcome) {
+    return outcome.fails_run() && outcome.kind != OutcomeKind::kRefused && outcome.kind != OutcomeKind::kUnreachable;
+  };
+  if (any(was_started)) return 1;
+  if (any_of_kind(OutcomeKind::kRefused)) return 4;
+  return any_of_kind(OutcomeKind::kUnreachable) ? 5 : 0;
 }
 
 }  // namespace sloth

@@ -100,7 +100,8 @@ void TaskRun::start_attempt() {
 }
 
 void TaskRun::attempt_ended(Outcome outcome) {
-  const bool may_retry = outcome.kind == OutcomeKind::kFailed || outcome.kind == OutcomeKind::kTimedOut;
+  const bool may_retry =
+      !outcome.stuck && (outcome.kind == OutcomeKind::kFailed || outcome.kind == OutcomeKind::kTimedOut);
   if (cancelled_) {
     if (outcome.kind == OutcomeKind::kCancelled) outcome.message = *cancelled_;
   } else if (may_retry && !stop_.stop_requested() && attempt_ <= setup_.spec->retries.extra_attempts) {

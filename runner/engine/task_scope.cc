@@ -29,7 +29,8 @@ void TaskScope::push_this(lua_State* L, const TaskIdentity& identity) {
   lua_pushinteger(main, identity.attempt);
   push(main, identity.run);
   push(main, identity.workdir);
-  lua_call(main, 5, 1);
+  lua_pushboolean(main, identity.fresh_workdir ? 1 : 0);
+  lua_call(main, 6, 1);
   lua_xmove(main, L, main == L ? 0 : 1);
 }
 

@@ -256,6 +256,12 @@ int root(lua_State* L) {
   return 1;
 }
 
+// Is this the VM in which the task file itself runs?
+int in_plan(lua_State* L) {
+  lua_pushboolean(L, Vm::of(L).host().may_read_sources ? 1 : 0);
+  return 1;
+}
+
 int cancelled(lua_State* L) {
   lua_pushboolean(L, Impl::of(L).current->cancelled ? 1 : 0);
   return 1;
@@ -336,6 +342,7 @@ void make_runtime(lua_State* L) {
       {"name", native<name>},
       {"is_handle", native<is_handle>},
       {"root", native<root>},
+      {"in_plan", native<in_plan>},
       {"cancelled", native<cancelled>},
       {"now", native<now>},
       {"where", native<where_now>},

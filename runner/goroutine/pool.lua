@@ -3,17 +3,31 @@
 local rt = ...
 local park, wake, wake_all, queue, spawn, now, where, root =
   rt.park, rt.wake, rt.wake_all, rt.queue, rt.spawn, rt.now, rt.where, rt.root
-local error, type, xpcall, setmetatable, select, unpack, tostring, pairs = error, type, xpcall, setmetatable, select,
-  unpack, tostring, pairs
+local error, type, xpcall, setmetatable, rawget, select, unpack, tostring, pairs = error, type, xpcall, setmetatable,
+  rawget, select, unpack, tostring, pairs
 local format, sort, concat, min, tonumber = string.format, table.sort, table.concat, math.min, tonumber
 
 local pools = {} -- root -> name -> pool
 local made = 0 -- pools so far: their order
 
+-- The first root of the VM in which the file runs is the file itself. Its pools end with it; what it adds to a library
+-- travels to every task.
+local function note_of_file(name, place)
+  if not rt.in_plan() or root() ~= 1 then return end
+  local noted = rawget(rt.library, "file_pools") or {}
+  rt.library.file_pools = noted
+  noted[name] = place
+end
+
 local function find(name)
   if type(name) ~= "string" then error("bad argument #1 (pool name expected, got " .. type(name) .. ")", 3) end
   local mine = pools[root()]
-  return mine and mine[name]
+  local found = mine and mine[name]
+  local noted = not found and rawget(rt.library, "file_pools")
+  if noted and noted[name] then
+    error(format("pool \"%s\" was made at file level (%s); create it inside the task", name, noted[name]), 3)
+  end
+  return found
 end
 
 local function option(options, name, default, low, high)
@@ -55,8 +69,10 @@ function rt.pool_create(name, options)
     error(format("pool \"%s\" already exists (made at %s)", name, old.made_at), 2)
   end
   made = made + 1
+  local place = where()
+  note_of_file(name, place)
   mine[name] = {
-    name = name, made_at = where(), on_full = on_full, number = made,
+    name = name, made_at = place, on_full = on_full, number = made,
     workers = option(options, "workers", 4, 1, 100000),
     capacity = option(options, "queue", 1024, 1, 10000000),
     active = 0, first = 1, last = 0, -- jobs[first..last] wait

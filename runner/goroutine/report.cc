@@ -89,6 +89,7 @@ bool Scheduler::Impl::resolve_stuck() {
       }
       progress = true;
     } else if (main.state == Goroutine::State::kInQueue || main.state == Goroutine::State::kInLimit) {
+      running_root = root->id;
       show_errors(*root);
       const std::string report = "all goroutines are waiting (deadlock)" + waiting_text(*root);
       progress = true;

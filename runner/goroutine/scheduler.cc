@@ -11,7 +11,7 @@
 namespace sloth {
 
 Scheduler::Scheduler(Vm& vm, const Strand& strand, Options options)
-    : impl_(std::make_unique<Impl>(*this, vm, strand, options)) {
+    : impl_(std::make_unique<Impl>(*this, vm, strand, std::move(options))) {
   vm.attach(this);
 }
 
@@ -31,6 +31,8 @@ const Clock& Scheduler::clock() const { return *impl_->options.clock; }
 Scheduler::RootId Scheduler::start_root(RootOptions options, Push push, RootDone done) {
   return impl_->start_root(std::move(options), std::move(push), std::move(done));
 }
+
+Scheduler::RootId Scheduler::running_root() const { return impl_->running_root; }
 
 void Scheduler::cancel_root(RootId root, std::string reason) {
   impl_->inbox->cancel_later(root, std::move(reason));
@@ -62,7 +64,7 @@ Scheduler::Stats Scheduler::stats() const {
 }
 
 Scheduler::Impl::Impl(Scheduler& owner, Vm& of_vm, const Strand& on, Options given)
-    : self(owner), vm(of_vm), L(of_vm.state()), options(given), strand(on) {
+    : self(owner), vm(of_vm), L(of_vm.state()), options(std::move(given)), strand(on) {
   SLOTH_CHECK(options.clock != nullptr);
   inbox = std::make_shared<WakeInbox>(this, strand);
   lua_newtable(L);
@@ -204,6 +206,7 @@ void Scheduler::Impl::resume(Goroutine& g) {
   }
   g.state = Goroutine::State::kRunning;
   current = &g;
+  running_root = g.root->id;
   ++stats.switches;
   vm.memory().enforce(true);
   const int status = lua_resume(g.coroutine, std::exchange(g.arguments, 0));
@@ -229,6 +232,7 @@ void Scheduler::Impl::resume(Goroutine& g) {
 }
 
 void Scheduler::Impl::end_root(Root& root) {
+  running_root = root.id;
   show_errors(root);
   RootOutcome outcome;
   outcome.warnings = std::move(root.warnings);

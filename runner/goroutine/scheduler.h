@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <lua.hpp>
 #include <memory>
 #include <string>
@@ -42,6 +43,9 @@ class Scheduler {
   struct Options {
     std::size_t goroutine_limit = 1'000'000;  // per root
     const Clock* clock = nullptr;             // required; outlives the scheduler
+    // Running code has not heard of a deadline or cancel for two seconds: it is inside one long call of C code, which
+    // nothing can interrupt. Called every quarter second from then on, on any thread and under a lock: only post.
+    std::function<void()> unresponsive{};  // may be empty
   };
 
   // Both outlive the scheduler. Sets the VM's interrupt hook and attachment. Made before modules are installed.
@@ -69,6 +73,9 @@ class Scheduler {
   // `done` may destroy nothing of the scheduler itself: post that.
   using RootDone = UniqueFunction<void(RootOutcome outcome, lua_State* L, int results)>;
   RootId start_root(RootOptions options, Push push, RootDone done);
+
+  // The root whose code runs, or ran last: on its behalf the VM's host is told something. 0 before the first.
+  [[nodiscard]] RootId running_root() const;
 
   // Cancels a root and all below it; `done` follows when all are gone. Unknown id: nothing. Thread-safe.
   void cancel_root(RootId root, std::string reason);

@@ -29,6 +29,10 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   // --- scheduler.cc
   void run_turn() override;
   void interrupt() override { vm.interrupt(); }
+  bool runs_code() override { return vm.runs_code(); }
+  void unresponsive() override {
+    if (options.unresponsive) options.unresponsive();
+  }
   RootId start_root(RootOptions options, Push push, RootDone done);
   void cancel_root(RootId id, const std::string& reason);
   [[nodiscard]] std::int64_t now_ms() const;
@@ -85,6 +89,7 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   Strand strand;
   std::shared_ptr<WakeInbox> inbox;
   Goroutine* current = nullptr;
+  RootId running_root = 0;
   std::unordered_map<RootId, std::unique_ptr<Root>> roots;
   Stats stats;
   int on_root_end = LUA_NOREF;  // Lua: root id -> list of warnings, list of failures

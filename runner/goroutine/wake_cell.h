@@ -36,7 +36,10 @@ class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
    public:
     virtual ~Runnable() = default;
     virtual void run_turn() = 0;
-    virtual void interrupt() = 0;  // thread-safe
+    // Thread-safe:
+    virtual void interrupt() = 0;
+    [[nodiscard]] virtual bool runs_code() = 0;  // a thread is inside the VM now
+    virtual void unresponsive() = 0;
   };
   struct Delivery {
     Goroutine* goroutine;
@@ -71,6 +74,8 @@ class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
   Runnable* scheduler_ GUARDED_BY(mutex_);
   bool scheduled_ GUARDED_BY(mutex_) = false;
   bool unheard_ GUARDED_BY(mutex_) = false;
+  bool asking_ GUARDED_BY(mutex_) = false;  // ask() comes again by itself
+  int vain_asks_ GUARDED_BY(mutex_) = 0;    // in a row, of code that runs
   std::vector<Delivery> deliveries_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::uint64_t, std::string>> cancels_ GUARDED_BY(mutex_);
 };

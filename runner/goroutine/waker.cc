@@ -83,20 +83,35 @@ bool WakeInbox::empty() {
 }
 
 void WakeInbox::interrupt() {
+  bool first = false;
   {
     MutexLock lock(mutex_);
     if (scheduler_ == nullptr || std::exchange(unheard_, true)) return;
+    vain_asks_ = 0;
+    first = !std::exchange(asking_, true);
+    if (!first) scheduler_->interrupt();
   }
-  ask();
+  if (first) ask();
   poke();
 }
 
 void WakeInbox::ask() {
   constexpr auto kPatience = std::chrono::milliseconds(5);
+  // Counted, not timed, so that a machine or process that stood still for a while does not count.
+  constexpr int kUnresponsive = 400;
+  constexpr int kRepeat = 50;
   {
     MutexLock lock(mutex_);
-    if (scheduler_ == nullptr || !unheard_) return;
+    if (scheduler_ == nullptr || !unheard_) {
+      asking_ = false;
+      return;
+    }
     scheduler_->interrupt();
+    if (!scheduler_->runs_code()) {
+      vain_asks_ = 0;
+    } else if (++vain_asks_ >= kUnresponsive && vain_asks_ % kRepeat == 0) {
+      scheduler_->unresponsive();
+    }
   }
   strand_.executor().reactor().post_at(std::chrono::steady_clock::now() + kPatience,
                                        [self = shared_from_this()] { self->ask(); });

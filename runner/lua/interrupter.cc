@@ -150,6 +150,11 @@ void InterruptTarget::request() {
   if (running_) pthread_kill(thread_, kSignal);
 }
 
+bool InterruptTarget::running() {
+  MutexLock lock(mutex_);
+  return running_;
+}
+
 void InterruptTarget::arm() {
   if (state_ != nullptr) lua_sethook(state_, hook_, LUA_MASKCOUNT, 1);
 }

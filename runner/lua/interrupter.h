@@ -7,7 +7,7 @@
 // trick tried, by a self-test at start; where it fails, VMs run without JIT and plain hooks do.
 //
 // One per process, made before other threads and before any Vm, destroyed after all of them. InterruptTarget
-// is thread-safe in request(); enter() and leave() belong to the strand.
+// is thread-safe in request() and running(); enter() and leave() belong to the strand.
 #pragma once
 
 #include <pthread.h>
@@ -55,6 +55,8 @@ class InterruptTarget {
 
   // Thread-safe. May be lost: ask again until the hook ran.
   void request() EXCLUDES(mutex_);
+  // Between enter() and leave(). Thread-safe.
+  [[nodiscard]] bool running() EXCLUDES(mutex_);
 
   // Puts the hook on, from a native; takes it off again. Strand only.
   void arm();

@@ -84,7 +84,7 @@ class PortableMaker::Impl {
     constexpr int kCdata = 10;  // LuaJIT's own type number; lua.h does not name it
     if (lua_type(L_, -1) == kCdata) return encode_integer(path);
     const std::string brand = brand_of_top();
-    return refuse(path, brand.empty() ? luaL_typename(L_, -1) : "handle of a live " + brand);
+    return refuse_live(path, brand.empty() ? luaL_typename(L_, -1) : "handle of a live " + brand);
   }
 
   // What the value on top calls itself when it must stay where it lives: "channel", "goroutine"; else "".
@@ -105,7 +105,7 @@ class PortableMaker::Impl {
     if (lua_pcall(L_, 1, 1, 0) == 0 && lua_type(L_, -1) == LUA_TSTRING) text = lua_tostring(L_, -1);
     lua_pop(L_, 1);
     const bool is_unsigned = text.ends_with("ULL");
-    if (!is_unsigned && !text.ends_with("LL")) return refuse(path, "cdata");
+    if (!is_unsigned && !text.ends_with("LL")) return refuse_live(path, "cdata");
     return PortableInteger{is_unsigned ? std::strtoull(text.c_str(), nullptr, 10)
                                        : static_cast<std::uint64_t>(std::strtoll(text.c_str(), nullptr, 10)),
                            is_unsigned};
@@ -131,7 +131,9 @@ class PortableMaker::Impl {
       lua_rawget(L_, -2);
       if (lua_isfunction(L_, -1)) return encode_by_itself(path, depth);
       lua_pop(L_, 2);
-      if (const std::string brand = brand_of_top(); !brand.empty()) return refuse(path, "handle of a live " + brand);
+      if (const std::string brand = brand_of_top(); !brand.empty()) {
+        return refuse_live(path, "handle of a live " + brand);
+      }
     }
     const auto number = static_cast<std::uint32_t>(store_->objects.size());
     objects_.emplace(identity, number);
@@ -228,7 +230,9 @@ class PortableMaker::Impl {
     lua_getfenv(L_, -1);
     const bool usual = lua_rawequal(L_, -1, LUA_GLOBALSINDEX) != 0;
     lua_pop(L_, 1);
-    if (!usual) refuse(path, "function with an environment of its own (setfenv)");
+    if (!usual) {
+      refuse(path, "function with an environment of its own (setfenv)", "; hand it what it needs as arguments or captures");
+    }
     return usual;
   }
 
@@ -344,8 +348,9 @@ class PortableMaker::Impl {
   // Fields that the file put into built-in libraries travel with everything.
   void collect_library_fields() {
     if (std::exchange(fields_collected_, true)) return;
-    for (const char* const library : {"string", "table", "math", "os", "io", "coroutine", "bit"}) {
-      lua_getglobal(L_, library);
+    for (const char* const library : {"string", "table", "math", "os", "io", "coroutine", "bit", "goroutine"}) {
+      lua_pushstring(L_, library);
+      lua_rawget(L_, LUA_GLOBALSINDEX);  // a module that nobody has named yet has no fields of the file's
       if (!lua_istable(L_, -1)) {
         lua_pop(L_, 1);
         continue;
@@ -373,12 +378,17 @@ class PortableMaker::Impl {
     anchors_.push_back(luaL_ref(L_, LUA_REGISTRYINDEX));
   }
 
-  PortableValue refuse(const std::string& path, const std::string& why) {
+  PortableValue refuse(const std::string& path, const std::string& why, const std::string& cure = "") {
     if (!error_) {
-      error_ = Error{Code::kInvalid, fmt::format("{}: cannot send capture \"{}\" ({}){}", what_, path, why,
-                                                 place_.empty() ? "" : " used at " + place_)};
+      error_ = Error{Code::kInvalid, fmt::format("{}: cannot send capture \"{}\" ({}){}{}", what_, path, why,
+                                                 place_.empty() ? "" : " used at " + place_, cure)};
     }
     return {};
+  }
+
+  // What lives where it was made.
+  PortableValue refuse_live(const std::string& path, const std::string& why) {
+    return refuse(path, why, "; create it inside the function that uses it");
   }
 
   Vm& vm_;

@@ -92,6 +92,62 @@ std::string error_text(lua_State* L, int index) {
   return fmt::format("error object is a {} value; raise a text, or a table with __tostring", luaL_typename(L, index));
 }
 
+// os.exit (modules/standard.h) raises a table { sloth_exit = 3 }.
+std::optional<int> exit_code_at_top(lua_State* L) {
+  if (lua_type(L, -1) != LUA_TTABLE) return std::nullopt;
+  lua_pushliteral(L, "sloth_exit");
+  lua_rawget(L, -2);
+  std::optional<int> code;
+  if (lua_type(L, -1) == LUA_TNUMBER) code = static_cast<int>(lua_tointeger(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+// Frames as lines, at most 40; a line that follows itself (a function that calls itself) is counted instead.
+class TracebackText {
+ public:
+  void add(std::string line) {
+    if (line == last_) {
+      ++repeats_;
+      return;
+    }
+    tell_repeats();
+    last_ = std::move(line);
+    if (++lines_ <= kMostLines) {
+      text_ += last_;
+    } else {
+      ++hidden_;
+    }
+  }
+
+  std::string finish() {
+    tell_repeats();
+    if (hidden_ > 0) text_ += fmt::format("... {} more\n", hidden_);
+    return std::move(text_);
+  }
+
+ private:
+  static constexpr int kMostLines = 40;
+
+  void tell_repeats() {
+    const int repeats = std::exchange(repeats_, 0);
+    if (repeats == 0) return;
+    if (lines_ > kMostLines) {
+      hidden_ += repeats;
+    } else if (repeats == 1) {
+      text_ += last_;
+    } else {
+      text_ += fmt::format("... (the same line {} times more)\n", repeats);
+    }
+  }
+
+  std::string text_;
+  std::string last_;
+  int lines_ = 0;
+  int repeats_ = 0;
+  int hidden_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<Vm> Vm::open(const Options& options) {
@@ -392,10 +448,10 @@ Vm::Failure Vm::failure_from(lua_State* L, lua_State* thread) {
   } else {
     failure.message = error_text(L, lua_gettop(L));
   }
+  failure.exit_code = exit_code_at_top(L);
   lua_pop(L, 1);
+  TracebackText traceback;
   lua_Debug frame;
-  constexpr int kMostFrames = 40;
-  int shown = 0;
   for (int level = 0; lua_getstack(thread, level, &frame) != 0; ++level) {
     lua_getinfo(thread, "Sln", &frame);
     if (frame.source[0] == '=') continue;  // C functions and our own Lua
@@ -403,15 +459,14 @@ Vm::Failure Vm::failure_from(lua_State* L, lua_State* thread) {
     if (failure.place.empty() && frame.source[0] == '@' && frame.currentline > 0) {
       failure.place = fmt::format("{}:{}", source, frame.currentline);
     }
-    if (++shown > kMostFrames) continue;
     const std::string what = *frame.what == 'm' ? "main chunk"
                              : frame.name != nullptr
                                  ? fmt::format("function '{}'", frame.name)
                                  : fmt::format("function <{}:{}>", source, frame.linedefined);
     const std::string line = frame.currentline > 0 ? fmt::format(":{}", frame.currentline) : "";
-    failure.traceback += fmt::format("{}{}: in {}\n", source, line, what);
+    traceback.add(fmt::format("{}{}: in {}\n", source, line, what));
   }
-  if (shown > kMostFrames) failure.traceback += fmt::format("... {} more\n", shown - kMostFrames);
+  failure.traceback = traceback.finish();
   return failure;
 }
 

@@ -1,7 +1,7 @@
 // Vm: one LuaJIT state with its limits: memory, text-only loading, no way to native code.
 //
-// Strand-confined: call only on its strand; interrupt() alone is thread-safe. The strand may change
-// threads between calls.
+// Strand-confined: call only on its strand; interrupt() and runs_code() alone are thread-safe. The strand may
+// change threads between calls.
 //
 //   auto vm = Vm::open({.host = &host, .chunks = &chunks, .interrupter = &interrupter});
 //   vm->install(module);
@@ -14,6 +14,7 @@
 #include <lua.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +92,7 @@ class Vm {
     std::string message;    // "tasks.lua:12: boom"
     std::string traceback;  // lines "tasks.lua:12: in function <tasks.lua:10>", our own frames left out
     std::string place;      // "tasks.lua:12" or ""
+    std::optional<int> exit_code{};  // it was no error but os.exit(code)
   };
   Failure failure_from(lua_State* L, lua_State* thread);
 
@@ -110,6 +112,8 @@ class Vm {
   // Asks for on_interrupt to be called soon on the thread that runs this VM's code, if any does, also inside
   // compiled loops. Thread-safe, cheap, may come to nothing when the VM stops running meanwhile.
   void interrupt() { interrupt_.request(); }
+  // Some thread is inside Running now. Thread-safe.
+  [[nodiscard]] bool runs_code() { return interrupt_.running(); }
 
   // Called between two instructions of running Lua code after interrupt(). Returns true to be called again
   // before the next instruction, false to let the code run on. May raise (lua_error).

@@ -1,5 +1,6 @@
 #include "runner/os/launch.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -36,12 +37,29 @@ struct Handover {
   int error;
 };
 
+constexpr int kFirstHanded = 3;
+
+// False with errno set.
+SLOTH_BARE bool hand_over(const LaunchPlan& plan) {
+  // First out of the way, or one target could be another one's source.
+  int apart[LaunchPlan::kMostHanded];
+  const int end = kFirstHanded + static_cast<int>(plan.handed_count);
+  for (std::size_t i = 0; i < plan.handed_count; ++i) {
+    apart[i] = static_cast<int>(::syscall(SYS_fcntl, plan.handed[i], F_DUPFD, end));
+    if (apart[i] < 0) return false;
+  }
+  for (std::size_t i = 0; i < plan.handed_count; ++i) {
+    if (::syscall(SYS_dup3, apart[i], kFirstHanded + static_cast<int>(i), 0) < 0) return false;
+  }
+  return ::syscall(SYS_close_range, end, ~0U, 0) == 0;
+}
+
 // Returns when a step failed, with errno set.
 SLOTH_BARE void become_program(Handover& handover) {
   const LaunchPlan& plan = *handover.plan;
 
   handover.step = LaunchStep::kGroup;
-  if (::syscall(SYS_setpgid, 0, 0) != 0) return;
+  if ((plan.new_session ? ::syscall(SYS_setsid) : ::syscall(SYS_setpgid, 0, 0)) < 0) return;
 
   handover.step = LaunchStep::kTerminal;
   if (plan.take_terminal) {
@@ -53,6 +71,8 @@ SLOTH_BARE void become_program(Handover& handover) {
   for (int target = 0; target < 3; ++target) {
     if (plan.stdio[target] >= 0 && ::syscall(SYS_dup3, plan.stdio[target], target, 0) < 0) return;
   }
+
+  if (plan.handed != nullptr && !hand_over(plan)) return;
 
   handover.step = LaunchStep::kLimit;
   if (plan.descriptor_limit != nullptr &&

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstddef>
+
 namespace sloth {
 
 struct LaunchPlan {
@@ -18,6 +20,13 @@ struct LaunchPlan {
   const char* directory = nullptr;           // null: ours
   // What becomes descriptors 0, 1 and 2: -1 keeps ours. REQUIRES: -1 or at least 3.
   int stdio[3] = {-1, -1, -1};
+  // What becomes 3, 4 ... in this order; then everything else is closed, whatever its flags. Null:
+  // descriptors without close-on-exec are inherited. REQUIRES: each at least 3, at most kMostHanded of them.
+  static constexpr std::size_t kMostHanded = 8;
+  const int* handed = nullptr;
+  std::size_t handed_count = 0;
+  // A session of its own, so no terminal, instead of a group of its own.
+  bool new_session = false;
   // The child's group becomes the foreground group of the terminal at descriptor 0.
   bool take_terminal = false;
   const rlimit* descriptor_limit = nullptr;  // RLIMIT_NOFILE of the child; null: ours
@@ -32,7 +41,7 @@ struct Launched {
   LaunchStep step = LaunchStep::kProcess;
 };
 
-// The child leads its own process group, with an empty signal mask and default dispositions.
+// The child leads its own process group (or session), with an empty signal mask and default dispositions.
 Launched launch(const LaunchPlan& plan);
 
 }  // namespace sloth

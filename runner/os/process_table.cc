@@ -80,6 +80,31 @@ void each_number_in(const char* path, Visit visit) {
   }
 }
 
+// False when it cannot be read.
+bool add_children_of_thread(pid_t pid, pid_t thread, std::vector<pid_t>& children) {
+  const std::string path = fmt::format("/proc/{}/task/{}/children", pid, thread);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) return false;
+  std::string text(4096, '\0');
+  std::size_t size = 0;
+  while (const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size)) {
+    if (count < 0) break;
+    size += static_cast<std::size_t>(count);
+    if (size == text.size()) text.resize(text.size() * 2);
+  }
+  const char* at = text.data();
+  const char* const end = at + size;
+  for (pid_t child = 0; at < end; ++at) {
+    const auto [next, failed] = std::from_chars(at, end, child);
+    if (failed != std::errc()) break;
+    children.push_back(child);
+    at = next;
+  }
+  return true;
+}
+
+bool kernel_lists_children() { return ::access("/proc/thread-self/children", F_OK) == 0; }
+
 // For kernels built without the lists of children.
 std::vector<pid_t> children_by_parent(pid_t parent) {
   std::vector<pid_t> children;
@@ -112,31 +137,18 @@ ProcessList list_processes() {
 
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
-  std::string text(16 * 1024, '\0');
   bool readable = false;
   // Each thread has its own.
   each_number_in(proc_path(pid, "task").text, [&](pid_t thread) {
-    const std::string path = fmt::format("/proc/{}/task/{}/children", pid, thread);
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.open()) return;
-    readable = true;
-    std::size_t size = 0;
-    while (const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size)) {
-      if (count < 0) break;
-      size += static_cast<std::size_t>(count);
-      if (size == text.size()) text.resize(text.size() * 2);
-    }
-    const char* at = text.data();
-    const char* const end = at + size;
-    for (pid_t child = 0; at < end; ++at) {
-      const auto [next, failed] = std::from_chars(at, end, child);
-      if (failed != std::errc()) break;
-      children.push_back(child);
-      at = next;
-    }
+    if (add_children_of_thread(pid, thread, children)) readable = true;
   });
-  if (!readable && ::access("/proc/thread-self/children", F_OK) != 0) return children_by_parent(pid);
-  return children;
+  return readable || kernel_lists_children() ? children : children_by_parent(pid);
+}
+
+std::vector<pid_t> orphans_of(pid_t pid) {
+  std::vector<pid_t> children;
+  const bool readable = add_children_of_thread(pid, pid, children);
+  return readable || kernel_lists_children() ? children : children_by_parent(pid);
 }
 
 Holds environment_holds(pid_t pid, std::string_view entry, std::string& buffer) {

@@ -45,6 +45,8 @@ std::optional<ProcessRecord> process_record(pid_t pid);
 
 // Zombies too. May miss one when another of them is reaped meanwhile.
 std::vector<pid_t> children_of(pid_t pid);
+// Those of its first thread, which is the one that orphans are given to: quick for a process of many threads.
+std::vector<pid_t> orphans_of(pid_t pid);
 
 enum class Holds { kYes, kNo, kUnknown };
 

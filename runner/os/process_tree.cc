@@ -1,7 +1,7 @@
 #include "runner/os/process_tree.h"
 
-#include <fmt/format.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,13 +11,13 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "runner/os/descriptor.h"
 #include "runner/os/process_table.h"
+#include "runner/os/tree_search.h"
 
 namespace sloth {
 namespace {
@@ -32,149 +32,7 @@ constexpr std::chrono::milliseconds kRoundTime{20};
 // Looks that find nobody but are uncertain, before we believe them: on a busy machine, some process of
 // somebody else's ends during every look.
 constexpr int kUncertainLooks = 10;
-// How often, a millisecond apart, one asks again for the environment of a process that has none yet.
-constexpr int kEnvironmentLooks = 10;
 constexpr std::size_t kCommandBytes = 200;
-
-class TreeSearch {
- public:
-  TreeSearch(pid_t group, std::string_view attempt)
-      : group_(group), entry_(attempt.empty() ? std::string() : fmt::format("SLOTH_ATTEMPT={}", attempt)) {}
-
-  // Who is there now, and who of them belongs by group, session or parent.
-  void look() {
-    ProcessList list = list_processes();
-    entries_ = std::move(list.entries);
-    certain_ = list.complete;
-    group_is_ours_ = owns_group();
-    const auto known = members_;
-    for (const auto& [pid, start] : known) {
-      const auto record = process_record(pid);
-      if (record && record->start != start) {
-        members_.erase(pid);
-      } else if (record) {
-        add_children(pid);
-      }
-    }
-    spread();
-  }
-
-  // Adds those that only their environment gives away. Apart from look(), for reading an environment
-  // may wait for a process that holds its memory locked.
-  void look_at_environments() {
-    if (entry_.empty()) return;
-    std::vector<ProcessEntry> unknown;
-    for (const ProcessEntry& process : entries_) {
-      if (!is_exempt(process.pid) && !is_member(process.pid) && !is_known_stranger(process)) {
-        judge(process, unknown);
-      }
-    }
-    // Between two programs a process has no environment for a moment.
-    for (int again = 0; again < kEnvironmentLooks && !unknown.empty(); ++again) {
-      ::poll(nullptr, 0, 1);
-      for (const ProcessEntry& process : std::exchange(unknown, {})) judge(process, unknown);
-    }
-    if (!unknown.empty()) certain_ = false;
-    spread();
-  }
-
-  // Sends to the whole group in one step, which no fork inside it can escape.
-  bool signal_group(int signal) const { return owns_group() && ::kill(-group_, signal) == 0; }
-
-  [[nodiscard]] bool in_group(const ProcessRecord& record) const {
-    return group_is_ours_ && record.group == group_;
-  }
-
-  // Those of the tree that still run.
-  [[nodiscard]] std::vector<ProcessRecord> living() const {
-    std::vector<ProcessRecord> found;
-    for (const auto& [pid, start] : members_) {
-      const auto record = process_record(pid);
-      if (record && record->living && record->start == start) found.push_back(*record);
-    }
-    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
-    return found;
-  }
-
-  // No process escaped the last look by ending, having made another, while we looked.
-  [[nodiscard]] bool certain() const { return certain_; }
-
- private:
-  static bool is_exempt(pid_t pid) { return pid <= 1 || pid == ::getpid(); }
-
-  // Its number was not taken over by a group of somebody else's.
-  [[nodiscard]] bool owns_group() const {
-    if (group_ <= 1 || group_ == ::getpgrp()) return false;
-    const auto leader = process_record(group_);
-    if (!leader || leader->parent == ::getpid()) return true;
-    std::string buffer;
-    return !entry_.empty() && environment_holds(group_, entry_, buffer) == Holds::kYes;
-  }
-
-  [[nodiscard]] bool is_member(pid_t pid) const { return members_.count(pid) != 0; }
-
-  // A process that did not carry the entry does not come to carry it later.
-  [[nodiscard]] bool is_known_stranger(const ProcessEntry& process) const {
-    const auto known = strangers_.find(process.pid);
-    return known != strangers_.end() && known->second.group == process.group &&
-           known->second.session == process.session;
-  }
-
-  void judge(const ProcessEntry& process, std::vector<ProcessEntry>& unknown) {
-    switch (environment_holds(process.pid, entry_, buffer_)) {
-      case Holds::kYes: add(process.pid); break;
-      case Holds::kNo: strangers_[process.pid] = process; break;
-      case Holds::kUnknown: {
-        const auto record = process_record(process.pid);
-        if (record && record->living) {
-          unknown.push_back(process);
-        } else if (!record || ended_.insert(process.pid).second) {
-          certain_ = false;
-        }
-        break;
-      }
-    }
-  }
-
-  void add(pid_t pid) {
-    if (is_exempt(pid) || is_member(pid)) return;
-    // A look that finds somebody new is no proof that nobody is left: it may have ended since.
-    certain_ = false;
-    const auto record = process_record(pid);
-    if (!record) return;
-    members_.emplace(pid, record->start);
-    add_children(pid);
-  }
-
-  void add_children(pid_t pid) {
-    for (const pid_t child : children_of(pid)) add(child);
-  }
-
-  void spread() {
-    for (std::size_t before = members_.size() + 1; before != members_.size();) {
-      before = members_.size();
-      for (const ProcessEntry& process : entries_) {
-        if ((group_is_ours_ && process.group == group_) || is_member(process.group) ||
-            is_member(process.session)) {
-          add(process.pid);
-        }
-      }
-    }
-  }
-
-  const pid_t group_;
-  const std::string entry_;
-  bool group_is_ours_ = false;
-  bool certain_ = false;
-  std::vector<ProcessEntry> entries_;
-  // With their starts. Kept from one look to the next, also when they have ended: a process that
-  // outlives its parent is known by group and session, and a number in use there is not given anew.
-  std::unordered_map<pid_t, std::uint64_t> members_;
-  std::unordered_map<pid_t, ProcessEntry> strangers_;
-  // Zombies met before: what they left behind was listed in the looks since.
-  std::unordered_set<pid_t> ended_;
-  std::string buffer_;
-};
 
 // The pidfd of the very process of the record; closed when it is gone.
 Descriptor open_process(const ProcessRecord& record) {
@@ -203,6 +61,98 @@ void wait_for_ends(const std::vector<Descriptor>& processes, SteadyClock::time_p
     if (ready > 0) std::erase_if(waiting, [](const pollfd& entry) { return entry.revents != 0; });
   }
 }
+
+// A child of this process that is nobody's to wait for: reap() is for those that lead a group in our session.
+bool is_orphan(pid_t child, pid_t session) {
+  const pid_t group = ::getpgid(child);
+  return group > 0 && (group != child || ::getsid(child) != session);
+}
+
+bool reap_ended(pid_t child) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0;
+}
+
+bool inherits_orphans() {
+  int answer = 0;
+  return ::prctl(PR_GET_CHILD_SUBREAPER, &answer, 0, 0, 0) == 0 && answer != 0;
+}
+
+// Ends those of the tree that have become children of this process. A look at these few costs a hundredth of
+// a look at all processes, so it overtakes a chain whose processes each make the next one and end: every one
+// of them comes to us when the one before it ends.
+class OrphanHunt {
+ public:
+  explicit OrphanHunt(TreeSearch& search) : search_(search) {}
+
+  // Until a look finds no living one and nobody that ended since the look before (which may have left
+  // another). Gives up at `last`, and when the kernel does not let go of those that were killed.
+  void run(SteadyClock::time_point last) {
+    if (!inherits_orphans()) return;
+    auto patience = SteadyClock::now() + kRoundTime;
+    for (;;) {
+      const Look found = look();
+      const auto now = SteadyClock::now();
+      if (found == Look::kNobody || now >= last) return;
+      if (found == Look::kNews) {
+        patience = now + kRoundTime;
+      } else if (now >= patience) {
+        return;
+      } else {
+        ::sched_yield();
+      }
+    }
+  }
+
+ private:
+  enum class Look { kNobody, kWaiting, kNews };
+  enum class Stage { kRuns, kEnded, kNotOurs };
+
+  static Stage stage_of(idtype_t type, int id) {
+    siginfo_t info{};
+    if (::waitid(type, static_cast<id_t>(id), &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+      return Stage::kNotOurs;
+    return info.si_pid == 0 ? Stage::kRuns : Stage::kEnded;
+  }
+
+  Look look() {
+    Look found = Look::kNobody;
+    for (const pid_t child : orphans_of(::getpid())) found = std::max(found, meet(child));
+    return found;
+  }
+
+  Look meet(pid_t child) {
+    const Stage stage = stage_of(P_PID, child);
+    if (stage == Stage::kNotOurs) return Look::kNews;  // another thread has just reaped it
+    if (stage == Stage::kEnded) {
+      dying_.erase(child);
+      const bool reaped = is_orphan(child, session_) && reap_ended(child);
+      return reaped || ended_.insert(child).second ? Look::kNews : Look::kNobody;
+    }
+    ended_.erase(child);
+    const auto killed = dying_.find(child);
+    if (killed != dying_.end()) {
+      if (stage_of(P_PIDFD, killed->second.get()) != Stage::kNotOurs) return Look::kWaiting;
+      dying_.erase(killed);
+    }
+
+    Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    const Holds belongs = search_.claim(child);
+    if (belongs == Holds::kNo) return Look::kNobody;
+    if (belongs == Holds::kUnknown) return Look::kWaiting;
+    // Not reaped until now, so that all the time the number was that of this one process.
+    if (process.open() && stage_of(P_PIDFD, process.get()) == Stage::kRuns && send(process, SIGKILL)) {
+      dying_.emplace(child, std::move(process));
+    }
+    return Look::kNews;
+  }
+
+  TreeSearch& search_;
+  const pid_t session_ = ::getsid(0);
+  std::unordered_map<pid_t, Descriptor> dying_;
+  // Met as zombies that are not ours to reap.
+  std::unordered_set<pid_t> ended_;
+};
 
 }  // namespace
 
@@ -233,6 +183,7 @@ int signal_tree(pid_t group, std::string_view attempt, int signal) {
 
 void kill_tree(pid_t group, std::string_view attempt) {
   TreeSearch search(group, attempt);
+  OrphanHunt orphans(search);
   const auto last_resort = SteadyClock::now() + kLongestHunt;
   auto deadline = SteadyClock::now() + kPatience;
   std::unordered_set<pid_t> killed;
@@ -241,6 +192,7 @@ void kill_tree(pid_t group, std::string_view attempt) {
     search.look();
     // Not before the first look: once a parent is dead nobody knows whose child a process was.
     if (first) search.signal_group(SIGKILL);
+    orphans.run(last_resort);
     search.look_at_environments();
     std::vector<Descriptor> dying;
     for (const ProcessRecord& record : search.living()) {
@@ -285,10 +237,7 @@ int reap_orphans() {
   int count = 0;
   const pid_t session = ::getsid(0);
   for (const pid_t child : children_of(::getpid())) {
-    const pid_t group = ::getpgid(child);
-    if (group <= 0 || (group == child && ::getsid(child) == session)) continue;
-    siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) ++count;
+    if (is_orphan(child, session) && reap_ended(child)) ++count;
   }
   return count;
 }

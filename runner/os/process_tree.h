@@ -34,9 +34,9 @@ std::vector<ProcessInfo> tree_of(pid_t group, std::string_view attempt);
 // SIGCHLD to its default when it was ignored, which would lose the status of every child.
 void become_subreaper();
 
-// Reaps inherited orphans that have ended; returns how many. Leaves alone what reap() may be called for: children
-// of spawn() lead a group in our session. An orphan that does so too (a job of an interactive shell) stays until
-// this process ends. Quick when nothing has ended. Thread-safe.
+// Reaps inherited orphans that have ended; returns how many. Leaves alone what reap() may be called for:
+// children of spawn() lead a group in our session. An orphan that does so too (a job of an interactive shell)
+// stays until this process ends. Quick when nothing has ended. Thread-safe.
 int reap_orphans();
 
 }  // namespace sloth

@@ -118,7 +118,9 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Option
 Database::~Database() { sqlite3_close(handle_); }
 
 Result<void> Database::configure() {
-  if (auto done = execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON"); !done) return done;
+  const char* settings = options_.durable ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
+                                          : "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
+  if (auto done = execute(settings); !done) return done;
   // Two processes that make the same file: the switch does not wait for the other, as it could wait forever.
   const TimePoint give_up = std::chrono::steady_clock::now() + options_.busy_wait;
   while (true) {

@@ -1,4 +1,4 @@
-// Database, Statement: the SQLite C API with owners and errors by value. Private to this room.
+// Database, Statement: the SQLite C API with owners and errors by value. For this room and the journals of agent/.
 //
 // Not shared: one thread at a time. A Statement must not outlive its Database. Every error names the file,
 // the reason and the cure; kIo, except kInvalid for a damaged file, kUnavailable when it stayed busy, and
@@ -50,6 +50,7 @@ class Database {
   struct Options {
     std::string label;  // how messages call the file: "run log"
     Duration busy_wait = std::chrono::seconds(5);
+    bool durable = false;  // a commit is on the disk before it returns, not only safe from a torn file
   };
 
   // Opens or makes the file (mode 0600) and its missing directories (mode 0700). Nothing is written into an
@@ -59,7 +60,7 @@ class Database {
   Database& operator=(const Database&) = delete;
   ~Database();
 
-  // WAL, synchronous=NORMAL, foreign keys. Closing leaves the log (FILE-wal) beside the file: they belong
+  // WAL, synchronous=NORMAL (FULL when durable), foreign keys. Closing leaves the log (FILE-wal) beside the file: they belong
   // together.
   Result<void> configure();
   // At least the present size.

@@ -54,6 +54,7 @@ struct Event {
   std::string agent;  // "" here
   int attempt = 0;    // from 1
   std::variant<RunStarted, TaskStarted, TaskOutput, TaskLog, TaskRetry, TaskSkipped, TaskEnded, RunEnded> body;
+  bool one_of_many = false;  // other agents run this attempt of the task too
 };
 
 class EventSink {

@@ -126,6 +126,16 @@ void write(Line& line, const TaskEnded& body) {
   line.add("outputs", outcome.outputs);
   line.add_unless_empty("place", outcome.place);
   line.add_unless_empty("traceback", outcome.traceback);
+  if (!outcome.targets.empty()) {
+    Value::List targets;
+    for (const TargetOutcome& target : outcome.targets) {
+      targets.emplace_back(Value::Map{{"agent", target.agent},
+                                      {"outcome", outcome_name(target.kind)},
+                                      {"message", target.message},
+                                      {"elapsed_ms", in_ms(target.elapsed)}});
+    }
+    line.add("targets", std::move(targets));
+  }
   if (!outcome.warnings.empty()) {
     line.add("warnings", Value::List(outcome.warnings.begin(), outcome.warnings.end()));
   }

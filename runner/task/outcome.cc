@@ -11,6 +11,8 @@ const char* outcome_name(OutcomeKind kind) {
     case OutcomeKind::kSkipped: return "skipped";
     case OutcomeKind::kAborted: return "aborted";
     case OutcomeKind::kUnknown: return "unknown";
+    case OutcomeKind::kRefused: return "refused";
+    case OutcomeKind::kUnreachable: return "unreachable";
   }
   return "?";
 }

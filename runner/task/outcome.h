@@ -19,11 +19,21 @@ enum class OutcomeKind {
   kCancelled,  // Ctrl-C, fail-fast, the run's own timeout
   kSkipped,    // run_if said no, or a dependency did not succeed
   kAborted,    // abort_if said yes: fails the run
-  kUnknown,    // an agent's answer is missing
+  kUnknown,      // it was started on an agent, and how it ended is not known
+  kRefused,      // the agent said no: nothing was started
+  kUnreachable,  // the agent could not be reached in time: nothing was started
 };
 
-// "succeeded", "failed", "timed_out", "cancelled", "skipped", "aborted", "unknown".
+// "succeeded", "failed", "timed_out", "cancelled", "skipped", "aborted", "unknown", "refused", "unreachable".
 const char* outcome_name(OutcomeKind kind);
+
+// The part of one agent in the outcome of a task that ran on several.
+struct TargetOutcome {
+  std::string agent;
+  OutcomeKind kind = OutcomeKind::kSucceeded;
+  std::string message;
+  Duration elapsed{};
+};
 
 struct Outcome {
   OutcomeKind kind = OutcomeKind::kSucceeded;
@@ -35,6 +45,10 @@ struct Outcome {
   int attempts = 0;         // how many were started
   Duration elapsed{};       // first start to end
   std::vector<std::string> warnings;
+  // The task's code is still inside a call that nothing can interrupt. It says nothing more, but it holds a thread: the
+  // process must be left with _exit.
+  bool stuck = false;
+  std::vector<TargetOutcome> targets;  // of a task that ran on several agents
 
   [[nodiscard]] bool succeeded() const { return kind == OutcomeKind::kSucceeded; }
   // Does it make the run fail?

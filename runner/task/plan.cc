@@ -24,6 +24,8 @@ std::optional<std::string> reason_to_skip_dependents(const std::string& task, Ou
     case OutcomeKind::kAborted: return "skipped (" + task + " aborted)";
     case OutcomeKind::kSkipped: return "skipped (depends on " + task + ", which was skipped)";
     case OutcomeKind::kUnknown: return "skipped (the outcome of " + task + " is unknown)";
+    case OutcomeKind::kRefused: return "skipped (" + task + " was refused)";
+    case OutcomeKind::kUnreachable: return "skipped (" + task + " reached no agent)";
   }
   return std::nullopt;
 }

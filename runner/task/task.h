@@ -73,6 +73,9 @@ struct TaskSpec {
   std::optional<Duration> timeout;      // of one attempt
   RetryPolicy retries;
   std::vector<std::string> delegate_to;  // agent names; empty: here
+  std::string user;                      // whom it runs as on an agent; "": the agent's choice
+  bool idempotent = false;               // may be started again though how it ended is unknown
+  std::optional<Duration> lost_after;    // on an agent that is silent: how long until it is given up
   std::string workdir;                   // "" : the directory of the file. Else absolute, or relative to that
   std::map<std::string, std::string> env;
 };

@@ -22,6 +22,8 @@ struct TaskRequest {
   Value::Map params;       // the task's, with -p over them, plus task_name and workdir
   Value::Map deps;         // outputs of dependencies by task name
   Value values;            // -v, --set
+  std::string agent;           // where it runs; "" here
+  bool fresh_workdir = false;  // made for this attempt: its content may be removed
 };
 
 class TaskRunner {

@@ -34,7 +34,23 @@ TEST_CASE("hooks of a task run around it, where they belong") {
       :finally(function(this, params, outcome) print("finally", calls, outcome.outcome, outcome.attempts) end)
       :build())")
       .run("run").code(0)
-      .stdout_in_order({"pre\tx\tx", "command\tkept", "post\t1", "success\tx\t1", "finally\t1\tsucceeded\t1", "✓ x"});
+      .stdout_in_order({"[x] pre\tx\tx", "[x] command\tkept", "[x] post\t1", "[x] success\tx\t1",
+                        "[x] finally\t1\tsucceeded\t1", "✓ x"});
+}
+
+TEST_CASE("what a condition or handler prints or logs has its task's name in front, however they mix") {
+  Sloth().file("tasks.lua", R"(
+    print("loading")
+    for _, name in ipairs({ "a", "b" }) do
+      task(name):run_if(function(this) print("asked " .. name) return true end):command("true")
+        :on_success(function()
+          goroutine.sleep(5)
+          log.info("logged " .. name)
+          goroutine.spawn(function() goroutine.sleep(2) print("late " .. name) end)
+        end):build()
+    end)")
+      .run("run -j 2").code(0).stdout_lacks("] loading").stdout_has("[a] asked a").stdout_has("[b] asked b")
+      .stdout_has("[a] logged a").stdout_has("[b] logged b").stdout_has("[a] late a").stdout_has("[b] late b");
 }
 
 TEST_CASE("a failing pre_hook or post_hook fails the task") {

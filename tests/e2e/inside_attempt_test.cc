@@ -34,6 +34,24 @@ TEST_CASE("a string that is no name of the task cannot be called") {
       .run("run").code(1).stdout_has("tasks.lua:1: attempt to call a string value");
 }
 
+TEST_CASE("a pool made at file level is refused in a task and in a handler, with the line that made it") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(
+    goroutine.pool_create("x")
+    goroutine.pool_submit("x", function() print("at file level") end)
+    goroutine.pool_close("x")
+    task("a"):command(function() goroutine.pool_submit("x", function() end) end)
+      :on_failure(function() goroutine.pool_wait("x") end):build()
+    task("b"):command(function()
+      goroutine.pool_create("x")
+      print(goroutine.pool_submit("x", function() end), goroutine.pool_close("x"), goroutine.pool_submit("y", print))
+    end):build())");
+  sloth.run("run -j 1 -k").code(1).stdout_has("at file level");
+  sloth.stdout_has("tasks.lua:5: pool \"x\" was made at file level (tasks.lua:2); create it inside the task");
+  sloth.stdout_has("on_failure of task \"a\": tasks.lua:6: pool \"x\" was made at file level");
+  sloth.stdout_has("x-1\ttrue\tnil\tpool not found: y");
+}
+
 TEST_CASE("closures see each other's variables inside a task") {
   Sloth().file("tasks.lua", R"(
     task("a"):command(function()

@@ -96,5 +96,45 @@ TEST_CASE("Ctrl-C ends an endless loop at file level") {
       .start("run").wait_for("loading").signal(SIGINT).finish().code(130);
 }
 
+// A pattern that tries for hours, in one call of C code.
+constexpr const char* kBomb = "print(\"up\") local text = (\"a\"):rep(60000) return text:find(\".-.-.-.-b\") ~= nil";
+
+TEST_CASE("a task inside one endless call of C code times out, and its handlers run") {
+  Sloth sloth;
+  sloth.file("tasks.lua", std::string(R"(
+    task("x"):timeout("100ms"):retries(3):command(function() )") + kBomb + R"( end)
+      :on_failure(function() print("handled") end):build()
+    task("y"):command("echo RAN"):build())");
+  sloth.run("run -j 1 --keep-going").code(1).stdout_has("still inside one call").stdout_has("handled");
+  sloth.stdout_has("✗ x timed out").stdout_has("not started (x could not be ended)").stdout_lacks("RAN");
+  CHECK(sloth.seconds() < 30);
+}
+
+TEST_CASE("run --timeout ends a run of which a task is inside one endless call of C code") {
+  Sloth sloth;
+  sloth.file("tasks.lua", std::string(R"(task("x"):command(function() )") + kBomb + " end):build()");
+  sloth.run("run --timeout 100ms").code(124).stdout_has("still inside one call");
+  sloth.stdout_has("the run timed out after 100ms");
+  CHECK(sloth.seconds() < 30);
+}
+
+TEST_CASE("Ctrl-C ends a run of which a task is inside one endless call of C code, with its processes") {
+  Sloth sloth;
+  sloth.file("tasks.lua", std::string(R"(task("x"):command(function()
+    goroutine.spawn(function() exec.run("echo $$ > pid; exec sleep 300") end)
+    goroutine.sleep(1)
+    while not fs.exists("pid") do goroutine.sleep(5) end
+    )") + kBomb + " end):build()");
+  sloth.start("run").wait_for("up").signal(SIGINT).finish().code(130).stdout_has("still inside one call");
+  CHECK_FALSE(is_alive(sloth.content("pid")));
+  CHECK(sloth.seconds() < 30);
+}
+
+TEST_CASE("Ctrl-C ends the loading of a file that is inside one endless call of C code") {
+  Sloth sloth;
+  sloth.file("tasks.lua", std::string("local function bomb() ") + kBomb + " end bomb()");
+  sloth.start("run").wait_for("up").signal(SIGINT).finish().code(130);
+}
+
 }  // namespace
 }  // namespace sloth

@@ -14,9 +14,11 @@
 #include <atomic>
 #include <cctype>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string_view>
 #include <thread>
@@ -122,6 +124,16 @@ class HttpServer::Loop {
 
   class Session;
 
+  void count(std::atomic<int>& number, int change) {
+    {
+      std::lock_guard lock(mutex);
+      number += change;
+    }
+    changed.notify_all();
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
   std::uint16_t port = 0;
   std::atomic<int> requests{0};
   std::atomic<int> accepted{0};
@@ -144,9 +156,9 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Loop& loop, tcp::socket socket)
       : loop_(loop), socket_(std::move(socket)), timer_(socket_.get_executor()) {
-    ++loop_.open;
+    loop_.count(loop_.open, 1);
   }
-  ~Session() { --loop_.open; }
+  ~Session() { loop_.count(loop_.open, -1); }
 
   void read() {
     auto self = shared_from_this();
@@ -171,7 +183,7 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
                        if (error) return;
                        request.body = input_.substr(0, length);
                        input_.erase(0, length);
-                       ++loop_.requests;
+                       loop_.count(loop_.requests, 1);
                        answer(request);
                      });
   }
@@ -220,7 +232,7 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
       return reply(bad ? 503 : 200, bad ? "not yet" : "now");
     }
     if (route == "busy") {
-      const bool bad = loop_.visits[route + " " + parts[1]]++ == 0;
+      const bool bad = loop_.visits[route + " " + parts[1]]++ < std::atoi(parts[2].c_str());
       return reply(bad ? 429 : 200, bad ? "slow down" : "now", bad ? "Retry-After: 0\r\n" : "");
     }
     if (route == "cookies")
@@ -313,7 +325,7 @@ class HttpServer::Loop::Session : public std::enable_shared_from_this<Session> {
 void HttpServer::Loop::accept() {
   acceptor_.async_accept([this](const std::error_code& error, tcp::socket socket) {
     if (!error) {
-      ++accepted;
+      count(accepted, 1);
       socket.set_option(tcp::no_delay(true));
       std::make_shared<Session>(*this, std::move(socket))->read();
     }
@@ -332,5 +344,10 @@ int HttpServer::requests() const { return loop_->requests; }
 int HttpServer::accepted() const { return loop_->accepted; }
 int HttpServer::open() const { return loop_->open; }
 int HttpServer::most_waiting() const { return loop_->most_waiting; }
+
+bool HttpServer::wait_until(const std::function<bool()>& holds, std::chrono::seconds limit) const {
+  std::unique_lock lock(loop_->mutex);
+  return loop_->changed.wait_for(lock, limit, holds);
+}
 
 }  // namespace sloth::testing

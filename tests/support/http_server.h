@@ -12,7 +12,7 @@
 //   GET  /redirect/N          302 to /redirect/N-1 and so on, at last to /echo
 //   GET  /redirect-to?status=S&url=U (U percent-encoded)
 //   GET  /flaky/NAME/N        503 the first N times for that NAME, then 200
-//   GET  /busy/NAME           429 with "Retry-After: 0" once for that NAME, then 200
+//   GET  /busy/NAME/N         429 with "Retry-After: 0" the first N times for that NAME, then 200
 //   GET  /cookies             two Set-Cookie headers
 //   GET  /close-early         promises 100 bytes, sends 10, closes
 //   GET  /reset               closes without an answer
@@ -21,7 +21,9 @@
 // Any method will do; a request with an absolute URL (a client that takes this for its proxy) is echoed.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,6 +44,10 @@ class HttpServer {
   [[nodiscard]] int accepted() const;      // connections so far
   [[nodiscard]] int open() const;          // connections now
   [[nodiscard]] int most_waiting() const;  // most /delay requests that ever waited at once
+
+  // Waits until `holds`, which asks the numbers above and is called whenever one changes. False after `limit`.
+  [[nodiscard]] bool wait_until(const std::function<bool()>& holds,
+                                std::chrono::seconds limit = std::chrono::seconds(30)) const;
 
  private:
   class Loop;

@@ -49,6 +49,9 @@ Sloth::Sloth() {
   environment_["XDG_STATE_HOME"] = directory_ + "/.state";
 }
 
+Sloth::Sloth(const Sloth& other, Beside)
+    : directory_(other.directory_), owns_directory_(false), environment_(other.environment_) {}
+
 Sloth::~Sloth() {
   if (pid_ > 0) {
     ::kill(pid_, SIGKILL);
@@ -57,6 +60,7 @@ Sloth::~Sloth() {
   for (const int fd : {out_fd_, err_fd_}) {
     if (fd >= 0) ::close(fd);
   }
+  if (!owns_directory_) return;
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
 }
@@ -182,6 +186,18 @@ Sloth& Sloth::finish() {
   seconds_ = now() - started_;
   status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
   return *this;
+}
+
+void Sloth::stop() {
+  for (int tries = 0; pid_ > 0 && tries < 3; ++tries) {
+    ::kill(pid_, SIGTERM);
+    const double patience = now() + 20;
+    while (now() < patience && read_some(100)) {
+    }
+    if (out_fd_ >= 0 || err_fd_ >= 0) continue;
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
 }
 
 Sloth& Sloth::code(int expected) {

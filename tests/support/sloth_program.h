@@ -20,6 +20,10 @@ class Sloth {
   Sloth(const Sloth&) = delete;
   Sloth& operator=(const Sloth&) = delete;
 
+  // Another process of the program in the same directory, with the same state: an agent beside a run. It must not outlive
+  // this one.
+  [[nodiscard]] Sloth beside() const { return Sloth(*this, Beside{}); }
+
   // Before the run. Paths are relative to the directory; folders are made.
   Sloth& file(const std::string& path, std::string_view text);
   Sloth& env(const std::string& name, const std::string& value);
@@ -37,6 +41,10 @@ class Sloth {
   Sloth& wait_for_error(std::string_view text);
   Sloth& signal(int number);
   Sloth& finish();
+  // Ends what may have ended already: SIGTERM until it is gone, each time it takes too long.
+  void stop();
+
+  [[nodiscard]] int pid() const { return pid_; }
 
   // After the run; each fails the test with everything that was printed.
   Sloth& code(int expected);
@@ -56,12 +64,15 @@ class Sloth {
   [[nodiscard]] double seconds() const { return seconds_; }          // that the run took
 
  private:
+  struct Beside {};
+  Sloth(const Sloth& other, Beside);
   [[nodiscard]] std::string story() const;
   // Reads what there is within `milliseconds`; false when the program has closed both pipes.
   bool read_some(int milliseconds);
   void await(const std::string& what, const std::string& buffer, std::string_view text);
 
   std::string directory_;
+  bool owns_directory_ = true;
   std::string folder_;
   std::map<std::string, std::string> environment_;
   std::vector<std::string> words_;

@@ -58,9 +58,8 @@ TEST_CASE("very many problems are counted, not all shown") {
 
 TEST_CASE("everything of the language that is absent says so") {
   for (const std::string name :
-       {"user",     "dotenv",     "serial",    "max_failures", "sources", "generates",    "artifacts",
-        "consumes", "idempotent", "jit",       "memory",       "confirm", "interactive",  "secret",
-        "matrix",   "tags",       "namespace", "hidden",       "async",   "next_if_fail", "uses"}) {
+       {"dotenv", "serial", "max_failures", "sources", "generates", "artifacts", "consumes", "jit", "memory", "confirm",
+        "interactive", "secret", "matrix", "tags", "namespace", "hidden", "async", "next_if_fail", "uses"}) {
     CHECK(wrong_call(":" + name + "('x')") == "\"" + name + "\" is not available in this version");
     CHECK(wrong("task({ name = 't', command = 'x', " + name + " = 'x' })") ==
           "task \"t\": \"" + name + "\" is not available in this version");
@@ -205,7 +204,7 @@ TEST_CASE("agents are named, never addressed") {
   CHECK(wrong_call(":delegate_to({ 'a', 5 })") ==
         "delegate_to: element 2: expected the name of an agent, got 5");
   CHECK(wrong_call(":delegate_to(function() end)") ==
-        "delegate_to: a function is not available in this version");
+        "delegate_to: expected the name of an agent or a list of names, got none");
   CHECK(wrong_call(":delegate_to({ label = 'web' })") ==
         "delegate_to: { label = ... } is not available in this version");
   CHECK(wrong_call(":delegate_to({ address = 'h:1' })") ==

@@ -166,12 +166,14 @@ TEST_CASE("errors name file and line in the receiver") {
 
 TEST_CASE("what cannot travel is refused with its whole path") {
   CHECK(sent("local pool = {conn = coroutine.create(function() end)}\n\nreturn function() return pool end") ==
-        "refused: task \"t\": cannot send capture \"pool.conn\" (thread) used at tasks.lua:3");
+        "refused: task \"t\": cannot send capture \"pool.conn\" (thread) used at tasks.lua:3; create it inside "
+        "the function that uses it");
   CHECK(sent("local f = io.stdout\nreturn function() return f end") ==
-        "refused: task \"t\": cannot send capture \"f\" (userdata) used at tasks.lua:2");
+        "refused: task \"t\": cannot send capture \"f\" (userdata) used at tasks.lua:2; create it inside the "
+        "function that uses it");
   CHECK(sent("local f = setfenv(function() return x end, {x = 1})\nreturn function() return f() end") ==
         "refused: task \"t\": cannot send capture \"f\" (function with an environment of its own (setfenv)) used at "
-        "tasks.lua:1");
+        "tasks.lua:1; hand it what it needs as arguments or captures");
 }
 
 TEST_CASE("an object may say itself what travels in its place") {

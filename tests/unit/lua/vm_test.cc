@@ -44,6 +44,22 @@ class Machine {
     return out;
   }
 
+  // Of the error that it raises; "" when it raises none.
+  std::string traceback(const std::string& text) {
+    lua_State* L = vm->state();
+    const int top = lua_gettop(L);
+    lua_State* thread = lua_newthread(L);
+    REQUIRE(vm->load(thread, "@test.lua", text).ok());
+    std::string found;
+    if (lua_resume(thread, 0) != LUA_OK) {
+      lua_pushvalue(thread, -1);
+      lua_xmove(thread, L, 1);
+      found = vm->failure_from(L, thread).traceback;
+    }
+    lua_settop(L, top);
+    return found;
+  }
+
   std::unique_ptr<Vm> vm;
 
  private:
@@ -101,6 +117,19 @@ TEST_CASE("deep nesting is Lua's own error") {
   CHECK(machine.run("local function f() return f() + 1 end f()") == "error: test.lua:1: stack overflow");
 }
 
+TEST_CASE("a traceback tells a line that repeats once, with how often") {
+  Machine machine;
+  CHECK(machine.traceback("local function f(n)\n  if n == 0 then error('x') end\n  return 1 + f(n - 1)\nend\n"
+                          "local function once(n)\n  return 1 + f(n)\nend\nonce(200)") ==
+        "test.lua:2: in function 'f'\n"
+        "test.lua:3: in function 'f'\n"
+        "... (the same line 199 times more)\n"
+        "test.lua:6: in function 'once'\n"
+        "test.lua:8: in main chunk\n");
+  CHECK(machine.traceback("local function f(n)\n  if n == 0 then error('x') end\n  return 1 + f(n - 1)\nend\nf(1)") ==
+        "test.lua:2: in function 'f'\ntest.lua:3: in function 'f'\ntest.lua:5: in main chunk\n");
+}
+
 TEST_CASE("a compiled endless loop is interrupted, with and without pcall inside") {
   Interrupter interrupter;
   CHECK(interrupter.works_with_jit());
@@ -153,10 +182,12 @@ TEST_CASE("an interrupt that nothing wants lets the code run on") {
       std::this_thread::yield();
     }
   });
-  CHECK(machine.run("local s = 0 for i = 1, 3e7 do s = s + i % 7 end return s") == "89999997");
+  // Until one was heard: the other thread may be late.
+  for (int round = 0; round == 0 || (calls == 0 && !kSignalsAreHeldBack); ++round) {
+    CHECK(machine.run("local s = 0 for i = 1, 3e7 do s = s + i % 7 end return s") == "89999997");
+  }
   stop = true;
   other.join();
-  CHECK(calls > 0);
 }
 
 TEST_CASE("yield passes pcall, xpcall, metamethods and iterators, and no further") {

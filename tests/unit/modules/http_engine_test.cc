@@ -1,5 +1,9 @@
 #include "modules/http_engine.h"
 
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
@@ -44,26 +48,29 @@ struct EngineFixture {
     request.url = server.url(path);
     return fetch(std::move(request));
   }
-
-  // Waits for something that another thread brings about.
-  template <class Condition>
-  bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kLong;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-  }
 };
 
 struct Folder {
   std::filesystem::path path;
+  int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   Folder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sloth-http-XXXXXX").string();
     path = mkdtemp(pattern.data());
+    REQUIRE(inotify_add_watch(watch, path.c_str(), IN_CREATE | IN_DELETE | IN_MOVE) >= 0);
   }
-  ~Folder() { std::filesystem::remove_all(path); }
+  ~Folder() {
+    close(watch);
+    std::filesystem::remove_all(path);
+  }
+  [[nodiscard]] bool wait_for_entries(std::size_t count) const {
+    while (entries() != count) {
+      pollfd entry{watch, POLLIN, 0};
+      if (poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kLong).count())) != 1) return false;
+      char events[4096];
+      static_cast<void>(read(watch, events, sizeof(events)));
+    }
+    return true;
+  }
   [[nodiscard]] std::size_t entries() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
   }
@@ -119,12 +126,12 @@ TEST_CASE("http engine: a timeout bounds the whole attempt") {
   EngineFixture http;
   HttpRequest request;
   request.url = http.server.url("/hang");
-  request.timeout = std::chrono::milliseconds(50);
+  request.timeout = std::chrono::milliseconds(500);  // ample for the connection
   const auto answer = http.fetch(request);
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == Code::kTimeout);
-  CHECK_THAT(answer.error().message, Catch::StartsWith("timed out after 50ms while waiting for 127.0.0.1:"));
-  CHECK(http.eventually([&] { return http.server.open() == 0; }));
+  CHECK_THAT(answer.error().message, Catch::StartsWith("timed out after 500ms while waiting for 127.0.0.1:"));
+  CHECK(http.server.wait_until([&] { return http.server.open() == 0; }));
 }
 
 TEST_CASE("http engine: a stalled transfer ends") {
@@ -142,11 +149,11 @@ TEST_CASE("http engine: cancel ends the transfer and its connection at once") {
   request.url = http.server.url("/hang");
   HttpEngine::Ticket ticket = 0;
   auto future = http.begin(request, &ticket);
-  REQUIRE(http.eventually([&] { return http.server.requests() == 1; }));
+  REQUIRE(http.server.wait_until([&] { return http.server.requests() == 1; }));
   http.engine.cancel(ticket);
   REQUIRE(future.wait_for(kLong) == std::future_status::ready);
   CHECK(future.get().error().code == Code::kCancelled);
-  CHECK(http.eventually([&] { return http.server.open() == 0; }));
+  CHECK(http.server.wait_until([&] { return http.server.open() == 0; }));
   http.engine.cancel(ticket);
   CHECK(http.get("/json"));
 }
@@ -239,13 +246,15 @@ TEST_CASE("http engine: retries come after failures and busy servers, nothing el
   request.url = http.server.url("/flaky/c/3");
   CHECK(http.fetch(request)->status == 503);
   CHECK(http.server.requests() == 5);
-  request.url = http.server.url("/busy/a");
+  request.url = http.server.url("/busy/a/8");
+  request.retries = 8;
   const auto start = std::chrono::steady_clock::now();
   CHECK(http.fetch(request)->status == 200);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(900));  // Retry-After: 0
+  // "Retry-After: 0". Without it the pauses would add up to 35 seconds.
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
   request.url = http.server.url("/status/500");
   CHECK(http.fetch(request)->status == 500);
-  CHECK(http.server.requests() == 8);
+  CHECK(http.server.requests() == 15);
 }
 
 TEST_CASE("http engine: a body beyond the limit fails instead of filling the memory") {
@@ -297,17 +306,17 @@ TEST_CASE("http engine: a download appears whole or not at all") {
     std::ofstream(request.save_to) << "old";
     request.url = http.server.url("/close-early");
     CHECK_FALSE(http.fetch(request));
-    CHECK(http.eventually([&] { return folder.entries() == 1; }));
+    CHECK(folder.wait_for_entries(1));
     CHECK(std::filesystem::file_size(request.save_to) == 3);
   }
   SECTION("not when cancelled") {
     request.url = http.server.url("/drip/1000/5");
     HttpEngine::Ticket ticket = 0;
     auto future = http.begin(request, &ticket);
-    REQUIRE(http.eventually([&] { return folder.entries() == 1; }));
+    REQUIRE(folder.wait_for_entries(1));
     http.engine.cancel(ticket);
     CHECK_FALSE(future.get());
-    CHECK(http.eventually([&] { return folder.entries() == 0; }));
+    CHECK(folder.wait_for_entries(0));
   }
   SECTION("not when the folder is missing") {
     request.save_to = (folder.path / "no" / "data").string();
@@ -323,7 +332,7 @@ TEST_CASE("http engine: a thousand transfers by name share one lookup and few th
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::future<Result<HttpResponse>>> futures;
   for (int i = 0; i < 1000; ++i) futures.push_back(http.begin(request));
-  REQUIRE(http.eventually([&] { return http.server.requests() > 0; }));
+  REQUIRE(http.server.wait_until([&] { return http.server.requests() > 0; }));
   const int threads = process_threads();
   for (auto& future : futures) {
     REQUIRE(future.wait_for(kLong) == std::future_status::ready);
@@ -337,7 +346,7 @@ TEST_CASE("http engine: a thousand transfers by name share one lookup and few th
   CHECK(http.executor.stats().blocking_started <= 1);
   CHECK(http.server.most_waiting() > 100);
   INFO("most at once " << http.server.most_waiting());
-  CHECK(took < std::chrono::seconds(10));  // one by one they would take 100 s
+  CHECK(took < std::chrono::seconds(50));  // one by one they would take 100 s
 }
 
 namespace {

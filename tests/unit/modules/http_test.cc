@@ -246,10 +246,7 @@ TEST_CASE("http: cancelling a task ends its transfer") {
   HttpFixture http;
   const auto ran = http.run("http.get('$/hang')", std::chrono::milliseconds(100));
   CHECK(ran.outcome.kind == RootOutcome::Kind::kTimedOut);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (http.server.open() > 0 && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  CHECK(http.server.open() == 0);
+  CHECK(http.server.wait_until([&] { return http.server.open() == 0; }));
 }
 
 TEST_CASE("http: a thousand goroutines ask at the same time") {
@@ -271,7 +268,7 @@ TEST_CASE("http: a thousand goroutines ask at the same time") {
             .text() == "1000");
   CHECK(http.lua.executor().stats().blocking_started == 1);
   CHECK(http.server.most_waiting() > 100);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));  // one by one: 100 s
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(50));  // one by one: 100 s
 }
 
 TEST_CASE("http: proxies come from the option or the task's environment") {

@@ -212,15 +212,17 @@ TEST_CASE("the living processes of a tree are named and cut at 200 bytes") {
   CHECK(tree[0].command.starts_with("sh -c echo up; read line; true xxx"));
 }
 
-// Forks for ever, each child in a session of its own and each parent gone at once, until a deadline.
+// Each process makes the next, in a session of its own, and ends at once. The last of 3000 tells that it got
+// away.
 TEST_CASE("helper: leapfrog", "[.helper]") {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  for (int hop = 0; std::chrono::steady_clock::now() < end; ++hop) {
+  for (int hop = 0; hop < 3000; ++hop) {
     const pid_t child = ::fork();
-    if (child > 0) ::_exit(0);
+    if (child != 0) ::_exit(0);
+    ::alarm(20);
     ::setsid();
     if (hop == 20) static_cast<void>(::write(STDOUT_FILENO, "up\n", 3));
   }
+  static_cast<void>(::write(STDOUT_FILENO, "escaped\n", 8));
   ::_exit(0);
 }
 
@@ -238,12 +240,18 @@ TEST_CASE("helper: crowd", "[.helper]") {
   for (;;) ::pause();
 }
 
-TEST_CASE("a process that keeps forking away is caught") {
+TEST_CASE("a process that keeps forking away is caught by a subreaper") {
+  become_subreaper();
   const SpawnOptions options = helper_attempt("helper: leapfrog");
   Running running(options);
   wait_until_up(running);
   kill_tree(running.child().pid, options.attempt);
+  // The end of file tells that none is left, for each of them holds the other side.
+  CHECK(read_to_end(running.child().stdout_fd).find("escaped") == std::string::npos);
   CHECK(tree_of(running.child().pid, options.attempt).empty());
+  CHECK(running.wait().code == 0);
+  static_cast<void>(reap_orphans());
+  CHECK(children_of(::getpid()).empty());
 }
 
 TEST_CASE("orphans come to the subreaper, which reaps them and no child of its own") {
@@ -256,7 +264,7 @@ TEST_CASE("orphans come to the subreaper, which reaps them and no child of its o
   REQUIRE(process_record(daemon).has_value());
   CHECK(process_record(daemon)->parent == ::getpid());
 
-  kill_tree(running.child().pid, options.attempt);
+  REQUIRE(::kill(daemon, SIGKILL) == 0);
   REQUIRE(wait_readable(watch.get()));
   CHECK(reap_orphans() >= 1);
   CHECK_FALSE(process_record(daemon).has_value());
@@ -301,12 +309,15 @@ TEST_CASE("an interactive child has the terminal until it is reaped") {
 }
 
 TEST_CASE("a crowd that grows is killed to the last process") {
+  become_subreaper();
   const SpawnOptions options = helper_attempt("helper: crowd");
   Running running(options);
   wait_until_up(running);
   kill_tree(running.child().pid, options.attempt);
   CHECK(tree_of(running.child().pid, options.attempt).empty());
+  CHECK(running.wait().signal == SIGKILL);
   static_cast<void>(reap_orphans());
+  CHECK(children_of(::getpid()).empty());
 }
 
 }  // namespace
