@@ -321,7 +321,7 @@ void AgentAttempt::finish(AttemptState state, Outcome outcome) {
   };
   services_.errands.run(
       weak_from_this(),
-      [spool = services_.workspaces.files(row_.id).spool(), anchor = sender_->anchor(),
+      [spool = services_.workspaces.files(row_.id).spool(), anchor = sender_->begin_end(),
        workspace = row_.workspace] {
         return Left{measure_spool(spool, anchor), exists(workspace)};
       },

@@ -94,7 +94,7 @@ struct AttemptBook::State : std::enable_shared_from_this<State> {
 AttemptBook::AttemptBook(Strand strand, Load load)
     : state_(std::make_shared<State>(std::move(strand), std::move(load))) {}
 
-AttemptBook::~AttemptBook() { close(); }
+AttemptBook::~AttemptBook() = default;
 
 void AttemptBook::close() {
   state_->closed = true;

@@ -65,7 +65,7 @@ class AttemptBook {
   using Load = std::function<void(const std::string& id, Found found)>;
 
   AttemptBook(Strand strand, Load load);
-  // close()s.
+  // REQUIRES: close() was called. Turns may outlive it.
   ~AttemptBook();
   AttemptBook(const AttemptBook&) = delete;
   AttemptBook& operator=(const AttemptBook&) = delete;

@@ -8,6 +8,8 @@
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -17,12 +19,17 @@
 #include <utility>
 
 #include "agent/wire.h"
+#include "runner/base/check.h"
 #include "sloth/v1/link.grpc.pb.h"
 
 namespace sloth {
 namespace {
 
 constexpr int kMostMessageBytes = static_cast<int>(kMostFrameBytes) + (64 << 10);
+// Who dialled asks after this silence whether the other end is still there, and breaks the link without an answer: a peer
+// that vanished is found within 20 seconds. The other way the master has leases.
+constexpr int kPingAfterMs = 10'000;
+constexpr int kPingAnswerMs = 10'000;
 
 // What both ends of a stream have in common: the queue of what is to be written, one write at a time, and the delivery
 // of what was read. It keeps itself alive until gRPC says that the stream is done.
@@ -261,8 +268,6 @@ class ClientStream final : public Stream, private grpc::ClientBidiReactor<v1::Fr
 
 class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Frame, v1::Frame> {
  public:
-  explicit ServerStream(grpc::CallbackServerContext* context) : context_(context) {}
-
  protected:
   void begin() override { StartRead(&in_); }
   void start_write(const v1::Frame& frame) override { StartWrite(&frame); }
@@ -282,7 +287,6 @@ class ServerStream final : public Stream, public grpc::ServerBidiReactor<v1::Fra
   void OnCancel() override { break_off(""); }
   void OnDone() override { was_done(""); }
 
-  grpc::CallbackServerContext* const context_;
   v1::Frame in_;
 };
 
@@ -298,19 +302,47 @@ class BrokenLink final : public Link {
   const std::string reason_;
 };
 
+// A call on a channel to nobody. gRPC's callback threads end with the last channel that ever made a call, joined by whoever
+// drops it; when a stream ends that is one of themselves, which aborts. This one is never dropped.
+class Pin final : private grpc::ClientBidiReactor<v1::Frame, v1::Frame> {
+ public:
+  Pin() {
+    int ends[2] = {-1, -1};
+    SLOTH_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    ::close(ends[1]);
+    channel_ = grpc::CreateInsecureChannelFromFd("nobody", ends[0]);
+    stub_ = v1::Master::NewStub(channel_);
+    stub_->async()->Run(&context_, this);
+    StartCall();
+  }
+
+ private:
+  void OnDone(const grpc::Status&) override {}
+
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Master::Stub> stub_;
+  grpc::ClientContext context_;
+};
+
 // gRPC for the whole life of the process: taken down with its last object, it would end on a thread of its own, beside
 // the end of the program. What it thinks of connections is not for stderr, which belongs to the user's tasks; the last
 // words before it aborts are let through.
 void prepare_grpc() {
-  static const bool done = [] {
+  static const Pin* const pin = [] {
     grpc_init();
     gpr_set_log_function([](gpr_log_func_args* args) {
       if (std::string_view(args->message).find("assertion failed") == std::string_view::npos) return;
       std::fprintf(stderr, "sloth: gRPC, %s:%d: %s\n", args->file, args->line, args->message);
     });
-    return true;
+    // The threads that call back end with the last channel or server there is. gRPC 1.51 aborts when that happens on one
+    // of themselves, which is where a broken stream ends; so one server, which listens nowhere, stays.
+    grpc::ServerBuilder builder;
+    builder.RegisterService(new v1::Master::CallbackService);
+    const grpc::Server* const keeper = builder.BuildAndStart().release();
+    SLOTH_CHECK(keeper != nullptr);
+    return new Pin;
   }();
-  static_cast<void>(done);
+  static_cast<void>(pin);
 }
 
 }  // namespace
@@ -322,6 +354,8 @@ class GrpcServer::Impl final : public v1::Master::CallbackService {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMostMessageBytes);
     builder.SetMaxSendMessageSize(kMostMessageBytes);
+    // Not an attack: these are our pings.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingAfterMs / 2);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
     SLOTH_CHECK(server_ != nullptr);
@@ -334,14 +368,12 @@ class GrpcServer::Impl final : public v1::Master::CallbackService {
   void add(Descriptor socket) { grpc::AddInsecureChannelFromFd(server_.get(), socket.release()); }
 
  private:
-  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* Agent(grpc::CallbackServerContext* context) override {
-    return take(Role::kAgent, context);
+  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* Agent(grpc::CallbackServerContext*) override {
+    return take(Role::kAgent);
   }
-  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* Run(grpc::CallbackServerContext* context) override {
-    return take(Role::kRun, context);
-  }
-  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* take(Role role, grpc::CallbackServerContext* context) {
-    auto stream = std::make_shared<ServerStream>(context);
+  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* Run(grpc::CallbackServerContext*) override { return take(Role::kRun); }
+  grpc::ServerBidiReactor<v1::Frame, v1::Frame>* take(Role role) {
+    auto stream = std::make_shared<ServerStream>();
     ServerStream* reactor = stream.get();
     stream->keep_alive();
     accept_(role, std::make_unique<StreamLink>(std::move(stream)));
@@ -361,6 +393,10 @@ std::unique_ptr<Link> grpc_dial(Descriptor socket, Role role) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMostMessageBytes);
   arguments.SetMaxSendMessageSize(kMostMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingAfterMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerMs);
+  // Without data in between, too: an idle agent hears nothing for hours.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   std::shared_ptr<grpc::Channel> channel =
       grpc::CreateCustomInsecureChannelFromFd("unix", socket.release(), arguments);
   return std::make_unique<StreamLink>(std::make_shared<ClientStream>(std::move(channel), role));

@@ -11,7 +11,8 @@
 namespace sloth {
 namespace {
 
-// How much an outcome weighs among those of several targets: the one that says most about the task comes first.
+// How much an outcome weighs among those of several targets: the one that says most about the task comes
+// first.
 int weight(OutcomeKind kind) {
   switch (kind) {
     case OutcomeKind::kUnknown: return 6;
@@ -74,7 +75,8 @@ class RemoteTaskRunner::FanOut {
       }
       if (!one.succeeded()) {
         ++failed;
-        failures += fmt::format("\n  {}: {}", agent, one.message.empty() ? outcome_name(one.kind) : one.message);
+        failures +=
+            fmt::format("\n  {}: {}", agent, one.message.empty() ? outcome_name(one.kind) : one.message);
       }
       whole.changed = whole.changed || one.changed;
       for (const std::string& warning : one.warnings) whole.warnings.push_back(agent + ": " + warning);
@@ -107,7 +109,8 @@ void RemoteTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_tok
       } else {
         to_start.push_back(i);
       }
-      const AttemptKey key{fan_out->request.run, fan_out->request.spec->name, agent, fan_out->request.attempt};
+      const AttemptKey key{fan_out->request.run, fan_out->request.spec->name, agent,
+                           fan_out->request.attempt};
       fan_out->ids.push_back(attempt_id(key));
     }
     fan_out->missing = to_start.size();
@@ -127,6 +130,24 @@ void RemoteTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_tok
   });
 }
 
+void RemoteTaskRunner::resume(const std::vector<AttemptSummary>& attempts) {
+  MutexLock lock(mutex_);
+  for (const AttemptSummary& attempt : attempts) {
+    submitted_.insert(attempt.attempt);
+    if (attempt.state == AttemptState::kSucceeded) {
+      succeeded_[{attempt.key.task, attempt.key.agent}] = attempt.attempt;
+    }
+  }
+}
+
+std::string RemoteTaskRunner::to_follow(const std::string& id, const std::string& task,
+                                        const std::string& agent) {
+  MutexLock lock(mutex_);
+  const auto succeeded = succeeded_.find({task, agent});
+  if (succeeded != succeeded_.end()) return succeeded->second;
+  return submitted_.count(id) > 0 ? id : "";
+}
+
 void RemoteTaskRunner::launch(const std::shared_ptr<FanOut>& fan_out, std::size_t index) {
   const TaskRequest& request = fan_out->request;
   const std::string agent = fan_out->agents[index];
@@ -134,8 +155,8 @@ void RemoteTaskRunner::launch(const std::shared_ptr<FanOut>& fan_out, std::size_
   const std::string id = attempt_id(key);
   const auto event = [this, fan_out, agent](decltype(Event::body) body) {
     const TaskRequest& asked = fan_out->request;
-    fan_out->sink.on_event(
-        Event{clock_.wall_ms(), asked.run, asked.spec->name, agent, asked.attempt, std::move(body), fan_out->agents.size() > 1});
+    fan_out->sink.on_event(Event{clock_.wall_ms(), asked.run, asked.spec->name, agent, asked.attempt,
+                                 std::move(body), fan_out->agents.size() > 1});
   };
   RunClient::Follower follower;
   follower.on_event = event;
@@ -148,6 +169,7 @@ void RemoteTaskRunner::launch(const std::shared_ptr<FanOut>& fan_out, std::size_
   };
   follower.on_end = [this, fan_out, agent, id](AttemptState state, Outcome outcome) {
     outcome = outcome_of(state, std::move(outcome));
+    outcome.agent = agent;
     bool last = false;
     {
       MutexLock lock(mutex_);
@@ -161,7 +183,22 @@ void RemoteTaskRunner::launch(const std::shared_ptr<FanOut>& fan_out, std::size_
     }
     if (last) fan_out->done(fan_out->merged());
   };
-  client_.submit(encode_bundle(request, {request.spec->user, agent}), std::move(key), waits_, std::move(follower));
+  if (std::string earlier = to_follow(id, key.task, agent); !earlier.empty()) {
+    if (earlier == id) {
+      event(TaskLog{Severity::kInfo,
+                    fmt::format("attempt {} was on {} already; its output comes from the first byte",
+                                key.number, agent)});
+    } else {
+      event(TaskLog{Severity::kInfo, fmt::format("it succeeded on {} before; that counts", agent)});
+      follower.on_event = [](const decltype(Event::body)&) {};
+    }
+    client_.follow(std::move(earlier), std::move(follower));
+    return;
+  }
+  RunClient::Waits waits = waits_;
+  if (request.spec->lost_after) waits.lost_after = *request.spec->lost_after;
+  client_.submit(encode_bundle(request, {request.spec->user, agent}), std::move(key), waits,
+                 std::move(follower));
 }
 
 std::vector<std::pair<std::string, std::string>> RemoteTaskRunner::live() {

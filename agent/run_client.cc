@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <future>
 #include <map>
 #include <random>
 #include <utility>
@@ -72,6 +73,17 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
     dial();
   }
 
+  // The dialer may be gone right after.
+  void close_and_wait() {
+    std::promise<void> closed;
+    const bool posted = strand_.post([this, &closed] {
+      close();
+      closed.set_value();
+    });
+    if (posted) closed.get_future().wait();
+  }
+
+ private:
   void close() {
     closed_ = true;
     link_.reset();
@@ -81,7 +93,6 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
     questions_.clear();
   }
 
- private:
   void dial() {
     if (link_ != nullptr || redial_ != 0) return;
     link_ = dialer_.dial(Role::kRun);
@@ -272,9 +283,7 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
 RunClient::RunClient(Options options, Dialer& dialer, Executor& executor, const Clock& clock)
     : impl_(std::make_shared<Impl>(std::move(options), dialer, executor, clock)) {}
 
-RunClient::~RunClient() {
-  impl_->post([impl = impl_.get()] { impl->close(); });
-}
+RunClient::~RunClient() { impl_->close_and_wait(); }
 
 void RunClient::submit(Bundle bundle, AttemptKey key, Waits waits, Follower follower) {
   Followed followed;

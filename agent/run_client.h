@@ -1,8 +1,8 @@
 // RunClient: a run's end of the link to its master: submits attempts, follows them, asks questions; dials again when the
 // link breaks and goes on where it was.
 //
-// Thread-safe. Callbacks come one at a time, on a strand of the client; one that has begun may outlast the destructor,
-// none begins after it.
+// Thread-safe. Callbacks come one at a time, on a strand of the client; none comes after the destructor, which is not
+// called from one of them, nor from a job of the executor.
 //
 //   RunClient client({.run = id, .version = kVersion}, dialer, executor, clock);
 //   client.submit(std::move(bundle), key, {}, {.on_event = print, .on_end = finish});

@@ -31,7 +31,6 @@ SpoolSender::SpoolSender(Errands& errands, std::string attempt, std::string path
 void SpoolSender::resume() {
   ++journey_;
   active_ = true;
-  stalled_ = false;
   sent_ = acked_;
   walk_ = anchor_;
   under_way_.clear();
@@ -66,30 +65,37 @@ void SpoolSender::acknowledge(std::uint64_t offset) {
 }
 
 void SpoolSender::rewind(std::uint64_t offset) {
-  ++journey_;
   if (offset < base_) {
-    if (!stalled_) {
+    // Nothing can help it: it gets no more than a window beyond what it once acknowledged.
+    if (!std::exchange(complained_, true)) {
       ports_.note(fmt::format(
           "attempt {}: the master asks for output from byte {} on, which it had acknowledged and is "
-          "gone here; nothing more of it is sent",
+          "gone here",
           attempt_, offset));
     }
-    stalled_ = true;
     return;
   }
+  ++journey_;
   anchor_ = walk_ = base_;
   acked_ = sent_ = offset;
   under_way_.clear();
   pump();
 }
 
+std::uint64_t SpoolSender::begin_end() {
+  // What is being punched just now ends before this.
+  measured_ = true;
+  return anchor_;
+}
+
 void SpoolSender::set_end(std::uint64_t end) {
   end_ = end;
+  measured_ = false;
   pump();
 }
 
 void SpoolSender::pump() {
-  if (!active_ || stalled_) return;
+  if (!active_) return;
   if (reading_) {
     again_ = true;
     return;
@@ -139,7 +145,7 @@ void SpoolSender::send_slice(std::string bytes) {
 
 void SpoolSender::give_back() {
   // Only below what is journalled: the next agent of this directory must find all from there on.
-  if (keeping_ || whole_holes(anchor_) <= whole_holes(base_)) return;
+  if (keeping_ || measured_ || whole_holes(anchor_) <= whole_holes(base_)) return;
   keeping_ = true;
   const std::uint64_t anchor = anchor_;
   ports_.keep(acked_, anchor, [weak = weak_from_this(), anchor](bool kept) {

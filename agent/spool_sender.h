@@ -43,14 +43,15 @@ class SpoolSender : public std::enable_shared_from_this<SpoolSender> {
   void pause();
   // There may be more in the file.
   void grew() { pump(); }
-  // From the master. Lower than before: it wants them again.
+  // From the master. Lower than before: it wants what follows again.
   void acknowledge(std::uint64_t offset);
+  // Its end is being measured, from the anchor that this returns: until set_end() no block from there on is
+  // given back.
+  std::uint64_t begin_end();
   // Nothing is written any more, and this is where it ends.
   void set_end(std::uint64_t end);
 
   [[nodiscard]] bool all_acknowledged() const { return end_ && acked_ >= *end_; }
-  // Where a record begins, at or before the acknowledged offset.
-  [[nodiscard]] std::uint64_t anchor() const { return anchor_; }
 
   static constexpr std::uint64_t kWindow = std::uint64_t{1} << 20;
   static constexpr std::uint64_t kPart = std::uint64_t{256} << 10;
@@ -77,7 +78,7 @@ class SpoolSender : public std::enable_shared_from_this<SpoolSender> {
   bool reading_ = false;
   bool again_ = false;  // the file grew while it was read
   bool keeping_ = false;
-  bool stalled_ = false;  // cannot go on, on this link
+  bool measured_ = false;  // somebody reads from an anchor of the past
   bool complained_ = false;
 };
 

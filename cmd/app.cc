@@ -27,8 +27,8 @@ std::string new_run_id() {
   return fmt::format("{:08x}{:04x}", random(), random() & 0xffffU);
 }
 
-// Lua is not preempted: a loop without end holds its worker. One worker more than there can be tasks keeps the run itself
-// alive, so that limits and Ctrl-C still end them. They start only when all others are busy.
+// Lua is not preempted: a loop without end holds its worker. One worker more than there can be tasks keeps
+// the run itself alive, so that limits and Ctrl-C still end them. They start only when all others are busy.
 int workers_for(const Config& config) {
   constexpr int kMost = 64;
   return std::max(config.cores, std::min(config.attempts, kMost)) + 1;
@@ -39,7 +39,7 @@ int workers_for(const Config& config) {
 struct App::Parts {
   explicit Parts(Config given)
       : config(std::move(given)),
-        run_id(new_run_id()),
+        run_id(config.run_id.empty() ? new_run_id() : config.run_id),
         environment(current_environment()),
         signals([this](int, int count) { on_signal(count); }),
         executor({.workers = workers_for(config)}),
@@ -93,7 +93,9 @@ const Config& App::config() const { return parts_->config; }
 Executor& App::executor() { return parts_->executor; }
 const Clock& App::clock() const { return parts_->clock; }
 const std::vector<Module>& App::modules() const { return parts_->builtins.modules(); }
-const std::vector<std::pair<std::string, std::string>>& App::environment() const { return parts_->environment; }
+const std::vector<std::pair<std::string, std::string>>& App::environment() const {
+  return parts_->environment;
+}
 const std::string& App::run_id() const { return parts_->run_id; }
 std::stop_token App::stop() const { return parts_->stop.get_token(); }
 

@@ -26,11 +26,11 @@ namespace {
 
 constexpr const char* kCommands[] = {"run", "list", "check", "agent", "master", "runs", "modules", "version"};
 // What the design has and this version has not: named, so that nobody hunts for a spelling mistake.
-constexpr const char* kLaterCommands[] = {"graph",   "init",       "state",  "secrets",
+constexpr const char* kLaterCommands[] = {"graph",      "init",   "state",   "secrets",
                                           "completion", "doctor", "workflow"};
-constexpr const char* kLaterFlags[] = {
-    "--check", "--diff",   "--force", "--only",         "--skip", "--watch", "-w",
-    "--yes",         "-y", "--junit", "--report", "--trace", "--schedule-seed"};
+constexpr const char* kLaterFlags[] = {"--check",  "--diff",  "--force",        "--only", "--skip",
+                                       "--watch",  "-w",      "--yes",          "-y",     "--junit",
+                                       "--report", "--trace", "--schedule-seed"};
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -102,6 +102,8 @@ int run_command_line(int argc, char** argv) {
 
   int exit_code = kExitOk;
   add_run_command(app, exit_code,
+                  command == "run" ? std::vector<std::string>(words.begin() + 1, words.end())
+                                   : std::vector<std::string>(),
                   implied ? std::vector<std::string>(std::begin(kCommands), std::end(kCommands))
                           : std::vector<std::string>());
   add_list_command(app, exit_code);

@@ -15,6 +15,8 @@ struct Config {
   int cores = 1;
   int attempts = 0;  // most tasks at once; 0: as many as there are cores
 
+  std::string run_id;  // of the run that goes on; "": one is made
+
   static Config from_environment();
 };
 

@@ -86,7 +86,8 @@ void Console::show(const Event& event) {
     views_.erase(who);
     if (options_.verbose) say(painted(kDim, "-") + " " + task + "  " + skip->reason);
   } else if (const auto* end = std::get_if<TaskEnded>(&event.body)) {
-    show_end(task, end->outcome);
+    if (!end->before) return show_end(task, end->outcome);
+    if (!options_.quiet) say(painted(kGreen, "✓") + " " + task + "  done before");
   }
 }
 

@@ -84,7 +84,7 @@ class Console final : public EventSink {
   OutputFile& out_;
   OutputFile& err_;
   Mutex mutex_;
-  std::map<Speaker, View> views_ GUARDED_BY(mutex_);                     // of tasks that run
+  std::map<Speaker, View> views_ GUARDED_BY(mutex_);                         // of tasks that run
   std::map<std::string, std::deque<std::string>> tails_ GUARDED_BY(mutex_);  // of those that failed
   bool local_forced_ GUARDED_BY(mutex_) = false;
 };

@@ -57,10 +57,19 @@ Result<void> Delegation::check(const Workflow& workflow, const Plan& plan) {
     }
   }
   if (problems.empty()) return {};
-  return Error{Code::kInvalid,
-               problems.substr(1) + fmt::format("\nno agent of that name has ever joined; start it: sloth agent start --name {}"
-                                                "\nor run everything on this machine with --local",
-                                                first)};
+  return Error{
+      Code::kInvalid,
+      problems.substr(1) +
+          fmt::format("\nno agent of that name has ever joined; start it: sloth agent start --name {}"
+                      "\nor run everything on this machine with --local",
+                      first)};
+}
+
+Result<void> Delegation::resume(const std::string& run) {
+  const auto answer = ask_master(client_, ListAttempts{run}, kMasterWait);
+  if (!answer) return answer.error();
+  remote_.resume(std::get<RunAttempts>(*answer).attempts);
+  return {};
 }
 
 TaskRunner& Delegation::runner_for(const TaskSpec& spec) {
@@ -78,7 +87,8 @@ std::vector<std::string> Delegation::live() {
 
 Result<Message> ask_master(RunClient& client, Message question, Duration wait) {
   auto promise = std::make_shared<std::promise<Result<Message>>>();
-  client.ask(std::move(question), wait, [promise](Result<Message> answer) { promise->set_value(std::move(answer)); });
+  client.ask(std::move(question), wait,
+             [promise](Result<Message> answer) { promise->set_value(std::move(answer)); });
   return promise->get_future().get();
 }
 

@@ -1,5 +1,5 @@
-// Delegation: what a run has when some of its tasks go to agents: the way to the master, the agents' names checked
-// before anything runs, and for each task the runner it goes to.
+// Delegation: what a run has when some of its tasks go to agents: the way to the master, the agents' names
+// checked before anything runs, and for each task the runner it goes to.
 //
 // Not shared: one thread at a time, except live(), which is thread-safe.
 #pragma once
@@ -35,6 +35,9 @@ class Delegation final : public Placement {
   // Does the plan name agents that the master does not know? kInvalid with every place and the nearest name.
   // kUnavailable when no master answers.
   Result<void> check(const Workflow& workflow, const Plan& plan);
+
+  // The run goes on: what an earlier process of it left with the master is taken over. Before anything runs.
+  Result<void> resume(const std::string& run);
 
   // Tasks without delegate_to. Outlives this.
   void set_local(TaskRunner& local) { local_ = &local; }

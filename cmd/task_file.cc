@@ -39,8 +39,9 @@ Result<PlanVm::File> read_task_file(const std::string& path) {
     return error;
   }
   if (text->find_first_not_of(" \t\r\n") == std::string::npos) {
-    return Error{Code::kInvalid,
-                 path + ": the file is empty; declare a task: task(\"hello\"):command(\"echo hello\"):build()"};
+    return Error{
+        Code::kInvalid,
+        path + ": the file is empty; declare a task: task(\"hello\"):command(\"echo hello\"):build()"};
   }
   return PlanVm::File{path, directory_of(absolute), std::move(*text)};
 }

@@ -120,8 +120,9 @@ Result<void> set(Value& values, const std::vector<std::string>& path, Value valu
   for (const std::string& name : path) {
     if (name.empty()) return Error{Code::kInvalid, "an empty name between the dots; write it like app.port"};
     if (at->is_list())
-      return Error{Code::kInvalid,
-                   fmt::format("\"{}\" would be inside a list; set the whole list, as JSON: NAME=[1,2]", name)};
+      return Error{
+          Code::kInvalid,
+          fmt::format("\"{}\" would be inside a list; set the whole list, as JSON: NAME=[1,2]", name)};
     if (!at->is_map()) *at = Value::Map{};
     const std::string key = any_case ? known_spelling(*at, name) : name;
     at = &at->as_map()[key];

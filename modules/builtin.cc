@@ -21,9 +21,10 @@ struct Builtins::Services {
 
 Builtins::Builtins(Executor& executor) : services_(std::make_unique<Services>(executor)) {
   // `standard` comes first: it replaces print, io and os for everything after it.
-  modules_ = {standard_module(), goroutine_module(),          log_module(),  exec_module(),
-              fs_module(),       http_module(services_->http), json_module(), time_module(),
-              env_module(),      strings_module()};
+  modules_ = {standard_module(), goroutine_module(), log_module(),
+              exec_module(),     fs_module(),        http_module(services_->http),
+              json_module(),     time_module(),      env_module(),
+              strings_module()};
 }
 
 Builtins::~Builtins() = default;

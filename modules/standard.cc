@@ -147,7 +147,7 @@ Module standard_module() {
                             {"popen_feed", native<popen_feed>, true}},
                 .lua = embedded::modules_standard,
                 .eager = true,
-          .stub = embedded::modules_standard_meta};
+                .stub = embedded::modules_standard_meta};
 }
 
 }  // namespace sloth

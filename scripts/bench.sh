@@ -7,7 +7,7 @@ usage() {
   cat <<'END'
 usage: scripts/bench.sh [--quick] [--rounds N] [--build-dir DIR] [PART...]
 
-  PART          processes, goroutines, http, executor; default: all, in this order
+  PART          processes, goroutines, http, executor, delegation; default: all, in this order
   --quick       one round and smaller sizes: does it work?
   --rounds N    how often each figure is taken; default 5
   --build-dir   default build/release. What is missing there is built; what is there is taken as it is
@@ -28,13 +28,13 @@ while (($# > 0)); do
       build=${2-}
       [[ $build ]] || { usage >&2; echo "bench: --build-dir needs a directory" >&2; exit 2; }
       shift ;;
-    processes | goroutines | http | executor) parts+=("$1") ;;
+    processes | goroutines | http | executor | delegation) parts+=("$1") ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; echo "bench: unknown argument \"$1\"" >&2; exit 2 ;;
   esac
   shift
 done
-if ((${#parts[@]} == 0)); then parts=(processes goroutines http executor); fi
+if ((${#parts[@]} == 0)); then parts=(processes goroutines http executor delegation); fi
 
 source "$bench/measure.sh"
 for part in "${parts[@]}"; do source "$bench/$part.sh"; done

@@ -17,6 +17,7 @@
 #include "cmd/delegation.h"
 #include "cmd/exit_code.h"
 #include "cmd/json_console.h"
+#include "cmd/resumption.h"
 #include "cmd/values.h"
 #include "runner/base/duration.h"
 #include "runner/base/log.h"
@@ -25,6 +26,7 @@
 #include "runner/engine/run_recorder.h"
 #include "runner/engine/single_placement.h"
 #include "runner/os/file_tree.h"
+#include "runner/os/path.h"
 #include "runner/os/process_tree.h"
 #include "runner/store/run_log.h"
 
@@ -57,6 +59,8 @@ struct RunFlags {
   std::string timeout;
   std::string agent_wait = "5m";
   std::vector<std::string> agents;
+  std::string resume;  // the run that goes on
+  std::vector<std::string> typed;
   std::string output = "auto";
   std::optional<int> jobs;
   bool local = false, dry_run = false, keep_going = false, quiet = false, verbose = false, no_color = false;
@@ -143,8 +147,10 @@ Result<Selection> select(const Workflow& workflow, const std::string& wanted,
 std::string command_hint(const std::vector<std::string>& words, const std::vector<std::string>& commands) {
   if (words.empty()) return "";
   const std::string command = nearest(words.front(), commands);
-  if (command.empty()) return fmt::format("\nno command is called \"{}\" either; see: sloth --help", words.front());
-  return fmt::format("\nno command is called \"{}\" either; did you mean \"sloth {}\"?", words.front(), command);
+  if (command.empty())
+    return fmt::format("\nno command is called \"{}\" either; see: sloth --help", words.front());
+  return fmt::format("\nno command is called \"{}\" either; did you mean \"sloth {}\"?", words.front(),
+                     command);
 }
 
 // What helps when the first word is no task: it was meant for a command, a file or, as in older versions, a
@@ -223,8 +229,27 @@ RunRecorder::Open opener(const std::string& directory) {
 std::string left_behind(Delegation& delegation, const std::string& run) {
   const std::vector<std::string> tasks = delegation.live();
   if (tasks.empty()) return "";
-  return fmt::format("\nthese tasks go on on their agents: {}\n  sloth runs attach {}\n  sloth runs cancel {}",
-                     fmt::join(tasks, ", "), run, run);
+  return fmt::format(
+      "\nthese tasks go on on their agents: {}\n  sloth runs attach {}\n  sloth runs cancel {}",
+      fmt::join(tasks, ", "), run, run);
+}
+
+// What of a run that goes on is not as one would expect, and ends what its local attempts left behind.
+void take_over(const Resumption& past, const ResumedTasks& resumed, OutputFile& err) {
+  err.write(
+      fmt::format("resuming run {}: {} done before\n", past.run.id,
+                  resumed.ended.size() == 1 ? "1 task" : fmt::format("{} tasks", resumed.ended.size())));
+  for (const auto& [task, attempt] : resumed.broken_off) {
+    const std::string id = local_attempt_id(past.run.id, task, attempt);
+    const std::size_t left = tree_of(0, id).size();
+    kill_tree(0, id);
+    err.write(fmt::format("{}: attempt {} ended with its process{}; it runs again\n", task, attempt,
+                          left == 0 ? "" : fmt::format(", {} that it had started only now", left)));
+  }
+  for (const std::string& task : resumed.forgotten) {
+    err.write(fmt::format(
+        "{}: it succeeded, but its outputs are not recorded and others need them; it runs again\n", task));
+  }
 }
 
 int report_store(const Error& error, const std::string& directory) {
@@ -246,6 +271,13 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
 
   Config config = Config::from_environment();
   config.attempts = flags.jobs.value_or(config.cores);
+  std::optional<Resumption> past;
+  if (!flags.resume.empty()) {
+    Result<Resumption> found = Resumption::of(config, flags.resume);
+    if (!found) return report_error(found.error());
+    past = std::move(*found);
+    config.run_id = past->run.id;
+  }
   App app(std::move(config));
   OutputFile out(STDOUT_FILENO, app.executor());
   OutputFile err(STDERR_FILENO, app.executor());
@@ -264,6 +296,7 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   record.id = app.run_id();
   record.started_ms = app.clock().wall_ms();
   record.pid = ::getpid();
+  record.command = encode_command({current_directory(), flags.typed});
   std::unique_ptr<RunRecorder> recorder;
 
   // Opened while the file loads: a run that cannot be recorded must not begin.
@@ -274,7 +307,8 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   Result<LoadedFile> loaded = load_file(app, flags.choice, sink);
   if (!loaded) {
     Error error = loaded.error();
-    if (error.code == Code::kNotFound && !commands.empty()) error.message += command_hint(flags.choice.words, commands);
+    if (error.code == Code::kNotFound && !commands.empty())
+      error.message += command_hint(flags.choice.words, commands);
     return report_error(error);
   }
   auto with_agents = with_default_agents(loaded->workflow, flags.agents);
@@ -301,13 +335,20 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   if (!flags.local && delegates(workflow, *plan)) {
     delegation = std::make_unique<Delegation>(app, *agent_wait);
     if (auto known = delegation->check(workflow, *plan); !known) return report_error(known.error());
-    app.on_leave([&delegation, run = app.run_id()] { return left_behind(*delegation, run); });
+    if (past) {
+      if (auto taken = delegation->resume(past->run.id); !taken) return report_error(taken.error());
+    }
   }
   if (auto opened = recorder->opened(); !opened)
     return report_store(opened.error(), app.config().state_directory);
   recorder->set_file(workflow.file);
-  if (delegation != nullptr) {
-    if (auto begun = recorder->begin(); !begun) return report_store(begun.error(), app.config().state_directory);
+  if (past) recorder->resume_after(past->run.pid);
+  if (delegation != nullptr || past) {
+    if (auto begun = recorder->begin(); !begun) {
+      return past && begun.error().code == Code::kInvalid
+                 ? report_error(begun.error())
+                 : report_store(begun.error(), app.config().state_directory);
+    }
   }
   sink.record_in(*recorder);
 
@@ -321,6 +362,15 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
   EngineOptions options = engine_options(app, flags, std::move(*selection), std::move(loaded->values));
   options.timeout = *timeout;
   options.params = std::move(*params);
+  if (past) {
+    ResumedTasks resumed = resume_tasks(past->tasks, workflow, *plan, flags.local);
+    take_over(*past, resumed, err);
+    options.ended = std::move(resumed.ended);
+    options.first_attempt = std::move(resumed.first_attempt);
+  }
+  if (delegation != nullptr) {
+    app.on_leave([&delegation, run = app.run_id()] { return left_behind(*delegation, run); });
+  }
   std::promise<RunReport> promise;
   engine.run(loaded->workflow, std::move(*plan), std::move(options), app.stop(),
              [&promise](RunReport report) { promise.set_value(std::move(report)); });
@@ -342,10 +392,12 @@ int run_tasks(const RunFlags& flags, const std::vector<std::string>& commands) {
 
 }  // namespace
 
-void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> commands) {
+void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> typed,
+                     std::vector<std::string> commands) {
   CLI::App* command = app.add_subcommand("run", "Runs tasks and what they depend on");
   command->footer(kFooter);
   auto flags = std::make_shared<RunFlags>();
+  flags->typed = std::move(typed);
   command->add_option("words", flags->choice.words, "a task file first, then tasks; see below")
       ->type_name("[FILE] [TASK]...");
   add_file_options(*command, flags->choice);
@@ -358,10 +410,13 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
                     "after a failure go on with every task that does not depend on it");
   command->add_flag("-n,--dry-run", flags->dry_run, "show what would run, in order, and run nothing");
   command->add_flag("--local", flags->local, "run tasks that delegate_to an agent on this machine");
-  command->add_option("-d,--delegate-to", flags->agents, "the agent for tasks that name none; several: on each")
+  command
+      ->add_option("-d,--delegate-to", flags->agents, "the agent for tasks that name none; several: on each")
       ->type_name("AGENT")
       ->allow_extra_args(false);
-  command->add_option("--agent-wait", flags->agent_wait, "longest wait for an agent that is not there; default: 5m")
+  command
+      ->add_option("--agent-wait", flags->agent_wait,
+                   "longest wait for an agent that is not there; default: 5m")
       ->type_name("TIME");
   command->add_option("--workflow", flags->workflow, "run this workflow of the file only")->type_name("NAME");
   command->add_option("--timeout", flags->timeout, "end the whole run after that time (10m, 90s): exit 124")
@@ -371,6 +426,7 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
           "--output", flags->output,
           "auto; prefixed: output with the task's name in front; stream: output as it is; json: events")
       ->type_name("KIND");
+  command->add_option("--resume", flags->resume)->group("");  // for sloth runs resume
   command->add_flag("-q,--quiet", flags->quiet, "only failures");
   command->add_flag("--verbose", flags->verbose, "also log.debug and the reason of every skipped task");
   command->add_flag("--no-color", flags->no_color, "no colours, also on a terminal");

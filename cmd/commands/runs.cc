@@ -6,7 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <csignal>
+#include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <future>
 #include <map>
@@ -19,11 +20,11 @@
 #include "cmd/delegation.h"
 #include "cmd/exit_code.h"
 #include "cmd/loading.h"
+#include "cmd/past_runs.h"
+#include "cmd/resumption.h"
 #include "runner/base/duration.h"
 #include "runner/base/json.h"
 #include "runner/base/mutex.h"
-#include "runner/base/nearest.h"
-#include "runner/os/file_tree.h"
 #include "runner/store/run_log.h"
 
 namespace sloth {
@@ -35,16 +36,10 @@ constexpr const char* kFooter =
     "  sloth runs show               the last one: its tasks and how they ended\n"
     "  sloth runs show ID TASK       everything that task wrote\n"
     "  sloth runs attach ID          follows what a run left on agents, from its first byte\n"
-    "  sloth runs cancel ID          ends it\n";
+    "  sloth runs cancel ID          ends it\n"
+    "  sloth runs resume ID          goes on with a run that broke off or failed: not with what is done\n";
 
 constexpr std::chrono::seconds kWait{10};
-constexpr std::size_t kMostRuns = 1000;
-
-Result<std::unique_ptr<RunLog>> open_log(const Config& config) {
-  const std::string path = config.state_directory + "/runs.db";
-  if (!exists(path)) return Error{Code::kNotFound, "there is no record of a run yet"};
-  return open_sqlite_run_log(path);
-}
 
 std::string time_text(std::int64_t wall_ms) {
   const std::time_t seconds = wall_ms / 1000;
@@ -57,12 +52,12 @@ std::string time_text(std::int64_t wall_ms) {
 
 std::string state_of(const RunRecord& run) {
   if (run.ended_ms != 0) return run.exit_code == 0 ? "ok" : fmt::format("exit {}", run.exit_code);
-  return ::kill(static_cast<pid_t>(run.pid), 0) == 0 ? "running" : "broken off";
+  return is_running(run) ? "running" : "broken off";
 }
 
 int list_runs(const std::string& output, std::size_t limit) {
   const Config config = Config::from_environment();
-  auto log = open_log(config);
+  auto log = open_past_runs(config);
   if (!log) return report_error(log.error());
   const auto runs = (*log)->runs(limit);
   if (!runs) return report_error(runs.error());
@@ -79,26 +74,14 @@ int list_runs(const std::string& output, std::size_t limit) {
     text += fmt::format("{}  {}  {:<10}  {:>8}  {}\n", run.id, time_text(run.started_ms), state_of(run),
                         run.ended_ms == 0 ? "-" : format_duration(took), run.file);
   }
-  write_all(STDOUT_FILENO, output == "json" ? to_json(Value(Value::Map{{"runs", std::move(list)}})) + "\n" : text);
+  write_all(STDOUT_FILENO,
+            output == "json" ? to_json(Value(Value::Map{{"runs", std::move(list)}})) + "\n" : text);
   return kExitOk;
-}
-
-// The run of that id, or the last one.
-Result<RunRecord> find_run(RunLog& log, const std::string& id) {
-  const auto runs = log.runs(kMostRuns);
-  if (!runs) return runs.error();
-  std::vector<std::string> ids;
-  for (const RunRecord& run : *runs) {
-    if (id.empty() || run.id == id) return run;
-    ids.push_back(run.id);
-  }
-  return Error{Code::kNotFound, id.empty() ? "there is no record of a run yet"
-                                           : fmt::format("no run \"{}\"{}; see: sloth runs list", id, did_you_mean(id, ids))};
 }
 
 int show_run(const std::string& id, const std::string& task) {
   const Config config = Config::from_environment();
-  auto log = open_log(config);
+  auto log = open_past_runs(config);
   if (!log) return report_error(log.error());
   const auto run = find_run(**log, id);
   if (!run) return report_error(run.error());
@@ -112,7 +95,8 @@ int show_run(const std::string& id, const std::string& task) {
   if (!tasks) return report_error(tasks.error());
   std::size_t width = 4;
   for (const TaskRecord& record : *tasks) width = std::max(width, record.task.size());
-  std::string text = fmt::format("run {} of {}\nstarted {}, {}\n", run->id, run->file, time_text(run->started_ms), state_of(*run));
+  std::string text = fmt::format("run {} of {}\nstarted {}, {}\n", run->id, run->file,
+                                 time_text(run->started_ms), state_of(*run));
   for (const TaskRecord& record : *tasks) {
     std::string message = record.message.substr(0, record.message.find('\n'));
     text += fmt::format("  {:<{}}  {:<11}  {:>8}  {}{}\n", record.task, width,
@@ -139,16 +123,16 @@ class Attachment {
       console_.on_event(Event{app_.clock().wall_ms(), run, key.task, key.agent, key.number, std::move(body)});
     };
     emit(TaskStarted{});
-    client.follow(attempt.attempt, {.on_status = {},
-                                    .on_event = emit,
-                                    .on_end = [this, emit, key](AttemptState state, Outcome outcome) {
-                                      if (state == AttemptState::kInterrupted || state == AttemptState::kLost) {
-                                        outcome.kind = OutcomeKind::kUnknown;
-                                      }
-                                      outcome.attempts = key.number;
-                                      emit(TaskEnded{outcome});
-                                      ended(outcome.kind);
-                                    }});
+    client.follow(
+        attempt.attempt,
+        {.on_status = {}, .on_event = emit, .on_end = [this, emit, key](AttemptState state, Outcome outcome) {
+           if (state == AttemptState::kInterrupted || state == AttemptState::kLost) {
+             outcome.kind = OutcomeKind::kUnknown;
+           }
+           outcome.attempts = key.number;
+           emit(TaskEnded{outcome});
+           ended(outcome.kind);
+         }});
   }
 
   // The exit code that fits all of them.
@@ -176,7 +160,8 @@ class Attachment {
 };
 
 int attach(const std::string& id, bool cancel) {
-  if (!is_name(id)) return report_error({Code::kInvalid, fmt::format("\"{}\" is no run; see: sloth runs list", id)});
+  if (!is_name(id))
+    return report_error({Code::kInvalid, fmt::format("\"{}\" is no run; see: sloth runs list", id)});
   App app(Config::from_environment());
   OutputFile out(STDOUT_FILENO, app.executor());
   OutputFile err(STDERR_FILENO, app.executor());
@@ -188,7 +173,8 @@ int attach(const std::string& id, bool cancel) {
   if (!answer) return report_error(answer.error());
   const auto& attempts = std::get<RunAttempts>(*answer).attempts;
   if (attempts.empty()) {
-    return report_error({Code::kNotFound, fmt::format("run {} has nothing on agents; see: sloth runs show {}", id, id)});
+    return report_error(
+        {Code::kNotFound, fmt::format("run {} has nothing on agents; see: sloth runs show {}", id, id)});
   }
   for (const AttemptSummary& attempt : attempts) {
     if (cancel && is_terminal(attempt.state)) continue;
@@ -200,17 +186,45 @@ int attach(const std::string& id, bool cancel) {
   return cancel ? kExitOk : code;
 }
 
+// Becomes `sloth run` with the words of that run, where it was typed.
+int resume(const std::string& id) {
+  const auto past = Resumption::of(Config::from_environment(), id);
+  if (!past) return report_error(past.error());
+  const std::string& run = past->run.id;
+  if (past->nothing_left()) {
+    write_all(STDOUT_FILENO, fmt::format("nothing left to do: run {} ended well\n", run));
+    return kExitOk;
+  }
+  const auto command = decode_command(past->run);
+  if (!command) return report_error(command.error());
+  if (::chdir(command->directory.c_str()) != 0) {
+    return report_error({Code::kNotFound, fmt::format("run {} was started in {}: {}", run, command->directory,
+                                                      std::strerror(errno))});
+  }
+  std::vector<std::string> words = {"sloth", "run", "--resume", run};
+  words.insert(words.end(), command->words.begin(), command->words.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv("/proc/self/exe", argv.data());
+  return report_error(
+      {Code::kIo, fmt::format("this program cannot be started again: {}", std::strerror(errno))});
+}
+
 }  // namespace
 
 void add_runs_command(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("runs", "Shows past runs; follows and ends what a run left on agents");
+  CLI::App* command =
+      app.add_subcommand("runs", "Shows past runs; follows and ends what a run left on agents");
   command->footer(kFooter);
   command->require_subcommand(1);
 
   CLI::App* list = command->add_subcommand("list", "The runs that are recorded, the newest first");
   auto output = std::make_shared<std::string>("text");
   auto limit = std::make_shared<std::size_t>(20);
-  list->add_option("--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}))->type_name("KIND");
+  list->add_option("--output", *output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("KIND");
   list->add_option("-n,--limit", *limit, "how many; default: 20")->type_name("N");
   list->callback([output, limit, &exit_code] { exit_code = list_runs(*output, *limit); });
 
@@ -222,11 +236,17 @@ void add_runs_command(CLI::App& app, int& exit_code) {
   show->callback([id, task, &exit_code] { exit_code = show_run(*id, *task); });
 
   for (const bool cancel : {false, true}) {
-    CLI::App* sub = command->add_subcommand(cancel ? "cancel" : "attach", cancel ? "Ends what a run left on agents"
-                                                                                 : "Follows what a run left on agents");
+    CLI::App* sub =
+        command->add_subcommand(cancel ? "cancel" : "attach", cancel ? "Ends what a run left on agents"
+                                                                     : "Follows what a run left on agents");
     sub->add_option("run", *id, "the run")->required()->type_name("RUN");
     sub->callback([id, cancel, &exit_code] { exit_code = attach(*id, cancel); });
   }
+
+  CLI::App* again =
+      command->add_subcommand("resume", "Goes on with a run that broke off or failed, under the same id");
+  again->add_option("run", *id, "the run")->required()->type_name("RUN");
+  again->callback([id, &exit_code] { exit_code = resume(*id); });
 }
 
 }  // namespace sloth

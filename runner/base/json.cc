@@ -113,7 +113,8 @@ std::string to_json(const Value& value, int indent) {
 Result<Value> from_json(std::string_view text) {
   Builder builder;
   if (!Json::sax_parse(text, &builder)) {
-    return Error{Code::kInvalid, "not JSON: " + (builder.failure().empty() ? "unreadable" : builder.failure())};
+    return Error{Code::kInvalid,
+                 "not JSON: " + (builder.failure().empty() ? "unreadable" : builder.failure())};
   }
   return builder.take();
 }

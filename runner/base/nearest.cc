@@ -31,7 +31,8 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongest) continue;
     const std::size_t limit = std::max<std::size_t>(1, std::max(name.size(), candidate.size()) / 3);
-    const std::size_t length_gap = std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size());
+    const std::size_t length_gap =
+        std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size());
     if (length_gap > limit) continue;
     const std::size_t d = distance(name, candidate);
     if (d <= limit && (best.empty() || d < best_distance)) {

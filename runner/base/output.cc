@@ -2,9 +2,7 @@
 
 namespace sloth {
 
-const char* stream_name(OutputStream stream) {
-  return stream == OutputStream::kStdout ? "stdout" : "stderr";
-}
+const char* stream_name(OutputStream stream) { return stream == OutputStream::kStdout ? "stdout" : "stderr"; }
 
 const char* severity_name(Severity severity) {
   switch (severity) {

@@ -239,13 +239,15 @@ std::optional<std::vector<std::string>> SettingReader::agents() {
 std::optional<std::string> SettingReader::user() {
   auto name = text();
   if (!name) return std::nullopt;
-  const bool right = !name->empty() && name->size() <= 32 &&
-                     name->find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-                         std::string::npos &&
-                     name->find_first_not_of("0123456789") != std::string::npos && name->front() != '-' &&
-                     name->front() != '.';
+  const bool right =
+      !name->empty() && name->size() <= 32 &&
+      name->find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+          std::string::npos &&
+      name->find_first_not_of("0123456789") != std::string::npos && name->front() != '-' &&
+      name->front() != '.';
   if (right) return name;
-  problem(fmt::format("{} is no user's name", quoted(*name)), "write the name, not a number: user(\"deploy\")");
+  problem(fmt::format("{} is no user's name", quoted(*name)),
+          "write the name, not a number: user(\"deploy\")");
   return std::nullopt;
 }
 

@@ -36,9 +36,9 @@ const Vocabulary& Vocabulary::of_tasks() {
           {"finally", "finally"},
           {"build", "build"},
       },
-      {"dotenv",   "serial", "max_failures", "sources",      "generates", "artifacts",
-       "consumes", "jit",    "memory",       "confirm",      "interactive", "secret",
-       "matrix",   "tags",   "namespace",    "hidden",       "async",     "next_if_fail", "uses"});
+      {"dotenv", "serial", "max_failures", "sources", "generates", "artifacts", "consumes", "jit", "memory",
+       "confirm", "interactive", "secret", "matrix", "tags", "namespace", "hidden", "async", "next_if_fail",
+       "uses"});
   return words;
 }
 

@@ -62,7 +62,8 @@ Outcome command_answer(lua_State* L, int count) {
     Outcome refused = refusal(results);
     // What it found out before it gave up: the exit code of a shell command.
     if (results.type(2) == LUA_TTABLE) {
-      if (auto outputs = to_value(L, results.first + 2, "outputs", kOutputLimits)) refused.outputs = std::move(*outputs);
+      if (auto outputs = to_value(L, results.first + 2, "outputs", kOutputLimits))
+        refused.outputs = std::move(*outputs);
     }
     return refused;
   }

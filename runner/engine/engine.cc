@@ -104,6 +104,9 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
   }
 
   void start_task(const std::string& name) {
+    if (const auto before = options_.ended.find(name); before != options_.ended.end()) {
+      return task_ended(name, before->second, {});
+    }
     if (const auto group = gate_.group_of(name); group && group_ends_[*group]) {
       return task_ended(name, *group_ends_[*group], {});
     }
@@ -117,7 +120,10 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     setup.params.insert_or_assign("task_name", name);
     setup.params.insert_or_assign("workdir", setup.workdir);
     for (const std::string& dependency : spec.depends_on) {
-      setup.deps.emplace(dependency, plan_.outcomes().at(dependency).outputs);
+      setup.deps.emplace(dependency, outcome_of(dependency).outputs);
+    }
+    if (const auto first = options_.first_attempt.find(name); first != options_.first_attempt.end()) {
+      setup.first_attempt = first->second;
     }
     setup.values = &options_.values;
     setup.run_stop = run_stop_token_;
@@ -152,11 +158,19 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     }
   }
 
+  // The plan may have called off what had ended before its turn came.
+  const Outcome& outcome_of(const std::string& name) const {
+    const auto before = options_.ended.find(name);
+    return before != options_.ended.end() ? before->second : plan_.outcomes().at(name);
+  }
+
   void tell_end(const std::string& name, const Outcome& outcome) {
-    if (outcome.kind == OutcomeKind::kSkipped) {
+    if (const auto before = options_.ended.find(name); before != options_.ended.end()) {
+      emit(TaskEnded{before->second, true}, name, before->second.attempts, before->second.agent);
+    } else if (outcome.kind == OutcomeKind::kSkipped) {
       emit(TaskSkipped{outcome.message}, name);
     } else {
-      emit(TaskEnded{outcome}, name, outcome.attempts);
+      emit(TaskEnded{outcome}, name, outcome.attempts, outcome.agent);
     }
   }
 
@@ -244,9 +258,8 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     bool success = true;
     Value::Map results;
     for (const std::string& name : group.tasks) {
-      const auto found = plan_.outcomes().find(name);
-      if (found == plan_.outcomes().end()) continue;
-      const Outcome& outcome = found->second;
+      if (plan_.outcomes().count(name) == 0) continue;
+      const Outcome& outcome = outcome_of(name);
       success = success && !outcome.fails_run();
       results.emplace(name, Value::Map{{"success", outcome.succeeded()},
                                        {"outcome", outcome_name(outcome.kind)},
@@ -293,8 +306,7 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     report.elapsed = services_.clock.now() - begin_;
     report.handler_errors = std::move(handler_errors_);
     report.outcomes.reserve(plan_.order().size());
-    for (const std::string& name : plan_.order())
-      report.outcomes.emplace_back(name, plan_.outcomes().at(name));
+    for (const std::string& name : plan_.order()) report.outcomes.emplace_back(name, outcome_of(name));
     const RunReport::Counts counts = report.counts();
     emit(RunEnded{report.exit_code(), report.elapsed, counts.succeeded, counts.failed, counts.skipped,
                   counts.cancelled});
@@ -302,9 +314,10 @@ class Engine::Run : public std::enable_shared_from_this<Run> {
     done(std::move(report));
   }
 
-  void emit(decltype(Event::body) body, const std::string& task = "", int attempt = 0) {
+  void emit(decltype(Event::body) body, const std::string& task = "", int attempt = 0,
+            const std::string& agent = "") {
     services_.sink.on_event(
-        Event{services_.clock.wall_ms(), options_.run, task, "", attempt, std::move(body)});
+        Event{services_.clock.wall_ms(), options_.run, task, agent, attempt, std::move(body)});
   }
 
   EngineServices& services_;

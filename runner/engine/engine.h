@@ -7,6 +7,7 @@
 //   ... });
 #pragma once
 
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -30,6 +31,12 @@ struct EngineOptions {
   // Indexes into workflow.groups of those that run as workflows: with on_start, on_complete, their limits,
   // one after the other. Empty when tasks were asked for by name.
   std::vector<std::size_t> groups;
+
+  // Of a run that goes on. Tasks that ended before: each concludes as that at its turn, without an attempt;
+  // whatever becomes of the run, that is how it ended.
+  std::map<std::string, Outcome> ended;
+  // The number of the first attempt of tasks that had some before; the task's retries count from it.
+  std::map<std::string, int> first_attempt;
 };
 
 class Engine {

@@ -150,7 +150,7 @@ int LuaAttempt::push_call(lua_State* L, Step step, const AttemptAction& action, 
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, function);
   scope_->push_this(L, {request_.spec->name, request_.agent, request_.attempt, request_.run, request_.workdir,
-                       request_.fresh_workdir});
+                        request_.fresh_workdir});
   push_value(L, request_.params);
   push_value(L, step == Step::kPostHook ? outcome_.outputs : Value(request_.deps));
   return 3;
@@ -228,15 +228,17 @@ void LuaAttempt::give_up() {
     const bool timed_out = deadline_ != TimePoint{} && deadline_ <= late;
     if (over_ || !(timed_out || (cancelled_ && cancelled_at_ <= late))) return;
     over_ = true;
-    outcome = failed(timed_out ? "timed out after " + format_duration(request_.spec->timeout.value_or(Duration()))
-                               : "cancelled");
+    outcome =
+        failed(timed_out ? "timed out after " + format_duration(request_.spec->timeout.value_or(Duration()))
+                         : "cancelled");
     outcome.kind = timed_out ? OutcomeKind::kTimedOut : OutcomeKind::kCancelled;
     outcome.stuck = true;
   }
-  emit(TaskLog{Severity::kWarn,
-               "still inside one call of C code that nothing can interrupt (usually a pattern on a long text, in "
-               "string.find, match, gmatch or gsub); the run goes on without this task",
-               Value::Map{}});
+  emit(TaskLog{
+      Severity::kWarn,
+      "still inside one call of C code that nothing can interrupt (usually a pattern on a long text, in "
+      "string.find, match, gmatch or gsub); the run goes on without this task",
+      Value::Map{}});
   {
     MutexLock lock(sink_mutex_);
     silent_ = true;

@@ -2,8 +2,8 @@
 //
 //   open VM -> pre_hook -> command -> post_hook -> close VM -> end left-over processes -> done
 //
-// One that sits in a single long call of C code when its time is over, or when it is cancelled, is given up two seconds
-// later: `done` gets its outcome, marked `stuck`, and from then on it tells the sink nothing.
+// One that sits in a single long call of C code when its time is over, or when it is cancelled, is given up
+// two seconds later: `done` gets its outcome, marked `stuck`, and from then on it tells the sink nothing.
 //
 // Strand-confined: call only on its strand, apart from start(). It keeps itself alive until `done` was
 // called.
@@ -64,7 +64,7 @@ class LuaAttempt : public std::enable_shared_from_this<LuaAttempt> {
   Strand strand_;
   TimePoint deadline_{};  // zero: none
   Mutex mutex_;
-  bool over_ GUARDED_BY(mutex_) = false;       // finished or given up
+  bool over_ GUARDED_BY(mutex_) = false;  // finished or given up
   bool cancelled_ GUARDED_BY(mutex_) = false;
   TimePoint cancelled_at_ GUARDED_BY(mutex_){};
   Scheduler::RootId root_ GUARDED_BY(mutex_) = 0;  // the step under way, or the last; 0 before

@@ -6,6 +6,17 @@
 
 namespace sloth {
 
+std::string local_attempt_id(const std::string& run, const std::string& task, int attempt) {
+  std::string id = run + ".";
+  for (const char c : task) {
+    // "/" begins the name of a part of an attempt.
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    id += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return fmt::format("{}.{}", id, attempt);
+}
+
 LuaTaskRunner::LuaTaskRunner(LuaRunnerOptions options) : options_(std::move(options)) {}
 
 LuaTaskRunner::~LuaTaskRunner() = default;
@@ -15,8 +26,8 @@ void LuaTaskRunner::start(TaskRequest request, EventSink& sink, std::stop_token 
   std::string id;
   {
     MutexLock lock(mutex_);
-    ++started_;
-    id = options_.attempt_id.empty() ? fmt::format("{}.{}", request.run, started_) : options_.attempt_id;
+    id = options_.attempt_id.empty() ? local_attempt_id(request.run, request.spec->name, request.attempt)
+                                     : options_.attempt_id;
     live_.emplace(id, request.spec->name);
   }
   auto forget_and_tell = [this, id, done = std::move(done)](Outcome outcome) mutable {

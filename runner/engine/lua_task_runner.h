@@ -33,9 +33,13 @@ struct LuaRunnerOptions {
   std::vector<std::pair<std::string, std::string>> environment;  // that of every task, below its own env
   std::string file_directory;                                    // absolute
   AttemptCleanup cleanup;                                        // may be empty
-  std::string attempt_id;                                        // of every attempt; "": one of the run's own each
+  std::string attempt_id;                                        // of every attempt; "": local_attempt_id()
   std::size_t memory_limit = std::size_t{1} << 30;               // bytes of each VM
 };
+
+// The SLOTH_ATTEMPT of an attempt that has no id of its own: another process of the run finds what it left
+// behind.
+std::string local_attempt_id(const std::string& run, const std::string& task, int attempt);
 
 class LuaTaskRunner final : public TaskRunner {
  public:
@@ -49,13 +53,13 @@ class LuaTaskRunner final : public TaskRunner {
   // Attempts that run now: their SLOTH_ATTEMPT and the task's name. For leaving in a hurry.
   std::vector<std::pair<std::string, std::string>> live() EXCLUDES(mutex_);
 
-  // Some attempt was given up (Outcome::stuck): this runner and all it was lent must stay until the process ends.
+  // Some attempt was given up (Outcome::stuck): this runner and all it was lent must stay until the process
+  // ends.
   bool stuck() EXCLUDES(mutex_);
 
  private:
   const LuaRunnerOptions options_;
   Mutex mutex_;
-  std::uint64_t started_ GUARDED_BY(mutex_) = 0;
   bool stuck_ GUARDED_BY(mutex_) = false;
   std::map<std::string, std::string> live_ GUARDED_BY(mutex_);
 };

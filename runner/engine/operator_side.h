@@ -22,7 +22,7 @@ struct TaskIdentity {
   std::string agent;  // "" here
   int attempt = 1;
   std::string run;
-  std::string workdir;  // absolute
+  std::string workdir;         // absolute
   bool fresh_workdir = false;  // made for this attempt, nobody else's
 };
 

@@ -48,11 +48,13 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(PlanVmOptions options, Host host)
       : strand(*options.executor), options_(options), host_(std::move(host)) {
-    host_.write = [this, write = std::move(host_.write)](OutputStream stream, std::string_view bytes) mutable {
+    host_.write = [this, write = std::move(host_.write)](OutputStream stream,
+                                                         std::string_view bytes) mutable {
       MutexLock lock(sink_mutex_);
       if (!silent_ && write) write(stream, bytes);
     };
-    host_.log = [this, log = std::move(host_.log)](Severity severity, std::string_view text, const Value& fields) mutable {
+    host_.log = [this, log = std::move(host_.log)](Severity severity, std::string_view text,
+                                                   const Value& fields) mutable {
       MutexLock lock(sink_mutex_);
       if (!silent_ && log) log(severity, text, fields);
     };
@@ -105,7 +107,8 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
     vm_.reset();
   }
 
-  void load(std::uint64_t number, File file, std::stop_token stop, UniqueFunction<void(Result<Workflow>)> done) {
+  void load(std::uint64_t number, File file, std::stop_token stop,
+            UniqueFunction<void(Result<Workflow>)> done) {
     lua_State* L = vm_->state();
     if (auto pushed = dsl_->push_loader(L, file.name, file.text); !pushed) return done(pushed.error());
     const int function = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -169,9 +172,10 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
   using OnStop = std::optional<std::stop_callback<UniqueFunction<void()>>>;
 
   static Error too_long(const std::string& what) {
-    return {Code::kInvalid,
-            what + ": still inside one call of C code that nothing can interrupt (usually a pattern on a long text, in "
-                   "string.find, match, gmatch or gsub)"};
+    return {Code::kInvalid, what +
+                                ": still inside one call of C code that nothing can interrupt (usually a "
+                                "pattern on a long text, in "
+                                "string.find, match, gmatch or gsub)"};
   }
 
   // The VM's code does not react. Any thread.
@@ -195,8 +199,8 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
     for (auto& [number, question] : refused) question.refuse(too_long(question.what));
   }
 
-  void run_root(std::uint64_t number, std::string name, std::string task, Duration timeout, std::stop_token stop,
-                Push push, Scheduler::RootDone done) {
+  void run_root(std::uint64_t number, std::string name, std::string task, Duration timeout,
+                std::stop_token stop, Push push, Scheduler::RootDone done) {
     if (timeout > Duration::zero()) {
       MutexLock lock(mutex_);
       const auto question = questions_.find(number);
@@ -204,14 +208,15 @@ class PlanVm::Impl : public std::enable_shared_from_this<Impl> {
     }
     auto on_stop = std::make_shared<OnStop>();
     auto ended = std::make_shared<bool>(false);
-    const Scheduler::RootId root = scheduler_->start_root(
-        {.name = std::move(name), .timeout = timeout}, std::move(push),
-        [this, on_stop, ended, done = std::move(done)](RootOutcome outcome, lua_State* L, int results) mutable {
-          *ended = true;
-          tasks_.erase(scheduler_->running_root());
-          on_stop->reset();
-          done(std::move(outcome), L, results);
-        });
+    const Scheduler::RootId root =
+        scheduler_->start_root({.name = std::move(name), .timeout = timeout}, std::move(push),
+                               [this, on_stop, ended, done = std::move(done)](
+                                   RootOutcome outcome, lua_State* L, int results) mutable {
+                                 *ended = true;
+                                 tasks_.erase(scheduler_->running_root());
+                                 on_stop->reset();
+                                 done(std::move(outcome), L, results);
+                               });
     if (*ended) return;
     if (!task.empty()) tasks_.emplace(root, std::move(task));
     // Not by way of the strand, which an endless loop occupies. The scheduler outlives what waits for a stop.
@@ -279,7 +284,8 @@ void PlanVm::load(File file, std::stop_token stop, UniqueFunction<void(Result<Wo
   };
   const std::uint64_t number = impl_->ask({.what = "load " + file.name, .stop = stop, .refuse = refuse});
   if (number == 0) return;
-  impl_->strand.post([impl = impl_, number, shared, file = std::move(file), stop = std::move(stop)]() mutable {
+  impl_->strand.post([impl = impl_, number, shared, file = std::move(file),
+                      stop = std::move(stop)]() mutable {
     impl->load(number, std::move(file), std::move(stop), [impl, number, shared](Result<Workflow> workflow) {
       if (impl->answered(number)) (*shared)(std::move(workflow));
     });
@@ -292,11 +298,13 @@ void PlanVm::call(OperatorCall call, std::stop_token stop,
   const auto refuse = [shared](const Error& error) { (*shared)(error); };
   const std::uint64_t number = impl_->ask({.what = call.what, .stop = stop, .refuse = refuse});
   if (number == 0) return;
-  impl_->strand.post([impl = impl_, number, shared, call = std::move(call), stop = std::move(stop)]() mutable {
-    impl->call(number, std::move(call), std::move(stop), [impl, number, shared](Result<OperatorAnswer> answer) {
-      if (impl->answered(number)) (*shared)(std::move(answer));
-    });
-  });
+  impl_->strand.post(
+      [impl = impl_, number, shared, call = std::move(call), stop = std::move(stop)]() mutable {
+        impl->call(number, std::move(call), std::move(stop),
+                   [impl, number, shared](Result<OperatorAnswer> answer) {
+                     if (impl->answered(number)) (*shared)(std::move(answer));
+                   });
+      });
 }
 
 std::string PlanVm::excerpt(const std::string& place) {

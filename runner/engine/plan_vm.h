@@ -39,12 +39,12 @@ class PlanVm final : public OperatorSide {
   // `host`: workdir and file_directory are the file's directory; write and log get what the file prints, also
   // after loading.
   PlanVm(PlanVmOptions options, Host host);
-  // Waits until the VM is closed. Blocks: not on the executor's threads. REQUIRES: no load or call under way; not
-  // stuck().
+  // Waits until the VM is closed. Blocks: not on the executor's threads. REQUIRES: no load or call under way;
+  // not stuck().
   ~PlanVm() override;
 
-  // One call of C code goes on though its time was over two seconds ago: every load and call was answered with an
-  // error, and so are those to come. The VM and all it was lent must stay until the process ends.
+  // One call of C code goes on though its time was over two seconds ago: every load and call was answered
+  // with an error, and so are those to come. The VM and all it was lent must stay until the process ends.
   [[nodiscard]] bool stuck() const;
 
   struct File {
@@ -59,8 +59,8 @@ class PlanVm final : public OperatorSide {
   void call(OperatorCall call, std::stop_token stop,
             UniqueFunction<void(Result<OperatorAnswer>)> done) override;
 
-  // The task whose handler or condition runs now, or ran last; "" for the file itself and for workflows. Only inside
-  // the host's `write` and `log`.
+  // The task whose handler or condition runs now, or ran last; "" for the file itself and for workflows. Only
+  // inside the host's `write` and `log`.
   [[nodiscard]] std::string speaking() const;
 
   // The source line of a place such as "tasks.lua:12", as "  12 | text"; "" when unknown. Blocks likewise.

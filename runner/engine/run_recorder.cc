@@ -50,17 +50,28 @@ void RunRecorder::set_file(std::string file) {
   run_.file = std::move(file);
 }
 
+void RunRecorder::resume_after(std::int64_t before) {
+  MutexLock lock(mutex_);
+  before_ = before;
+}
+
+Result<void> RunRecorder::begin_in(RunLog& log, const RunRecord& run, std::optional<std::int64_t> before) {
+  return before ? log.resume(run.id, *before, run.pid) : log.begin(run);
+}
+
 Result<void> RunRecorder::begin() {
   RunRecord run;
+  std::optional<std::int64_t> before;
   RunLog* log = nullptr;
   {
     MutexLock lock(mutex_);
     if (error_) return *error_;
     if (std::exchange(begun_, true)) return {};
     run = run_;
+    before = before_;
     log = log_.get();
   }
-  return log->begin(run);
+  return begin_in(*log, run, before);
 }
 
 void RunRecorder::on_event(const Event& event) {
@@ -94,6 +105,7 @@ void RunRecorder::write_batch() {
   RunLog* log = nullptr;
   bool begin = false;
   RunRecord run;
+  std::optional<std::int64_t> before;
   {
     MutexLock lock(mutex_);
     while (!opened_ || writing_) changed_.wait(mutex_);
@@ -104,11 +116,15 @@ void RunRecorder::write_batch() {
     if (log == nullptr || error_ || batch.empty()) return changed_.notify_all();
     begin = !std::exchange(begun_, true);
     if (begin) run = run_;
+    before = before_;
     writing_ = true;
     changed_.notify_all();
   }
-  Result<void> written = begin ? log->begin(run) : Result<void>();
+  Result<void> written = begin ? begin_in(*log, run, before) : Result<void>();
   for (std::size_t i = 0; written && i < batch.size(); ++i) written = log->append(batch[i]);
+  // What comes next may be long in coming, and a process that dies until then must not have said in vain what
+  // ended.
+  if (written) written = log->flush();
   if (!written) fail(written.error());
   MutexLock lock(mutex_);
   writing_ = false;

@@ -33,8 +33,11 @@ class RunRecorder final : public EventSink {
 
   // The file that runs. Before the first event.
   void set_file(std::string file) EXCLUDES(mutex_);
-  // Writes that the run has begun without waiting for its first batch: for a run that leaves traces elsewhere, which must
-  // be found again however soon this process dies. Blocks likewise. REQUIRES: opened().
+  // The run is one that was begun by the process `before`, which is gone. Before begin(), which is then
+  // needed.
+  void resume_after(std::int64_t before) EXCLUDES(mutex_);
+  // Writes that the run has begun without waiting for its first batch: for a run that leaves traces
+  // elsewhere, which must be found again however soon this process dies. Blocks likewise. REQUIRES: opened().
   Result<void> begin() EXCLUDES(mutex_);
 
   void on_event(const Event& event) override EXCLUDES(mutex_);
@@ -46,6 +49,7 @@ class RunRecorder final : public EventSink {
  private:
   void open_log(Open open) EXCLUDES(mutex_);
   void write_batch() EXCLUDES(mutex_);
+  Result<void> begin_in(RunLog& log, const RunRecord& run, std::optional<std::int64_t> before);
   void fail(const Error& error) EXCLUDES(mutex_);
 
   Executor& executor_;
@@ -55,6 +59,7 @@ class RunRecorder final : public EventSink {
   Mutex mutex_;
   CondVar changed_;
   RunRecord run_ GUARDED_BY(mutex_);
+  std::optional<std::int64_t> before_ GUARDED_BY(mutex_);
   std::unique_ptr<RunLog> log_ GUARDED_BY(mutex_);
   std::vector<Event> queue_ GUARDED_BY(mutex_);
   std::size_t queued_bytes_ GUARDED_BY(mutex_) = 0;

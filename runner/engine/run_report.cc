@@ -34,7 +34,8 @@ int RunReport::exit_code() const {
   };
   if (any_of_kind(OutcomeKind::kUnknown)) return 3;
   const auto was_started = [](const Outcome& outcome) {
-    return outcome.fails_run() && outcome.kind != OutcomeKind::kRefused && outcome.kind != OutcomeKind::kUnreachable;
+    return outcome.fails_run() && outcome.kind != OutcomeKind::kRefused &&
+           outcome.kind != OutcomeKind::kUnreachable;
   };
   if (any(was_started)) return 1;
   if (any_of_kind(OutcomeKind::kRefused)) return 4;

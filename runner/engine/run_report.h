@@ -33,8 +33,8 @@ struct RunReport {
   // Timed out, aborted, unknown, refused and unreachable count as failed.
   [[nodiscard]] Counts counts() const;
 
-  // 124 the run timed out; 130 interrupted; 3 an outcome is unknown; 1 a task failed; 4 an agent refused one; 5 no agent
-  // was reached; 0 else. The first that applies.
+  // 124 the run timed out; 130 interrupted; 3 an outcome is unknown; 1 a task failed; 4 an agent refused one;
+  // 5 no agent was reached; 0 else. The first that applies.
   [[nodiscard]] int exit_code() const;
 };
 

@@ -26,7 +26,11 @@ Value outcome_table(const Outcome& outcome) {
 }  // namespace
 
 TaskRun::TaskRun(EngineServices& services, Strand strand, Setup setup, Done done)
-    : services_(services), strand_(std::move(strand)), setup_(std::move(setup)), done_(std::move(done)) {}
+    : services_(services),
+      strand_(std::move(strand)),
+      setup_(std::move(setup)),
+      done_(std::move(done)),
+      attempt_(setup_.first_attempt - 1) {}
 
 void TaskRun::start() {
   // Straight to the attempt: when endless loops occupy every thread, no strand gets to cancel().
@@ -79,7 +83,7 @@ void TaskRun::start_attempt() {
     return;
   }
   ++attempt_;
-  if (attempt_ == 1) first_start_ = services_.clock.now();
+  if (tries() == 1) first_start_ = services_.clock.now();
   emit(TaskStarted{});
   TaskRequest request;
   request.spec = setup_.spec;
@@ -100,12 +104,19 @@ void TaskRun::start_attempt() {
 }
 
 void TaskRun::attempt_ended(Outcome outcome) {
-  const bool may_retry =
+  const TaskSpec& spec = *setup_.spec;
+  const bool ended_badly =
       !outcome.stuck && (outcome.kind == OutcomeKind::kFailed || outcome.kind == OutcomeKind::kTimedOut);
+  // It may have run to its end: only its author can say that once more does no harm. That word alone is good
+  // for one more attempt.
+  const bool unknown_and_harmless = outcome.kind == OutcomeKind::kUnknown && spec.idempotent;
+  const int extra_attempts =
+      unknown_and_harmless ? std::max(spec.retries.extra_attempts, 1) : spec.retries.extra_attempts;
+  const bool may_retry = ended_badly || unknown_and_harmless;
   if (cancelled_) {
     if (outcome.kind == OutcomeKind::kCancelled) outcome.message = *cancelled_;
-  } else if (may_retry && !stop_.stop_requested() && attempt_ <= setup_.spec->retries.extra_attempts) {
-    const Duration delay = retry_delay(setup_.spec->retries, attempt_, services_.random());
+  } else if (may_retry && !stop_.stop_requested() && tries() <= extra_attempts) {
+    const Duration delay = retry_delay(spec.retries, tries(), services_.random());
     emit(TaskRetry{outcome.message, delay});
     outcome_ = std::move(outcome);
     pause_ = services_.executor.run_at(services_.clock.now() + delay, [self = shared_from_this()]() mutable {
@@ -122,8 +133,8 @@ void TaskRun::attempt_ended(Outcome outcome) {
 
 void TaskRun::conclude(Outcome outcome) {
   outcome_ = std::move(outcome);
-  outcome_.attempts = attempt_;
-  if (attempt_ > 0) outcome_.elapsed = services_.clock.now() - first_start_;
+  outcome_.attempts = tries() > 0 ? attempt_ : 0;
+  if (tries() > 0) outcome_.elapsed = services_.clock.now() - first_start_;
   const TaskSpec& spec = *setup_.spec;
   const auto then = [this](Result<OperatorAnswer> answer) {
     note_handler_error(answer);
@@ -145,7 +156,7 @@ void TaskRun::conclude(Outcome outcome) {
 }
 
 void TaskRun::run_finally() {
-  const bool had_begun = attempt_ > 0 || outcome_.kind == OutcomeKind::kFailed;
+  const bool had_begun = tries() > 0 || outcome_.kind == OutcomeKind::kFailed;
   if (!had_begun || !setup_.spec->finally_action) return finish();
   ask("finally", *setup_.spec->finally_action, {setup_.params, outcome_table(outcome_)}, {},
       [this](Result<OperatorAnswer> answer) {

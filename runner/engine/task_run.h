@@ -27,6 +27,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
     Value::Map params;              // the task's, with -p over them
     Value::Map deps;                // outputs by task name
     const Value* values = nullptr;  // outlives the task run
+    int first_attempt = 1;          // above 1: an earlier process of the run had some
     std::stop_token run_stop;  // of the whole run; cancel() follows, but the strand may be long in coming
   };
   // How it ended, and what went wrong in its handlers, which does not change how it ended.
@@ -54,6 +55,8 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   void ask(const char* what, const PlanAction& action, Value::List arguments, std::stop_token stop,
            Next next);
   void note_handler_error(const Result<OperatorAnswer>& answer);
+  // How many attempts were started here.
+  [[nodiscard]] int tries() const { return attempt_ - setup_.first_attempt + 1; }
   [[nodiscard]] Outcome ended(OutcomeKind kind, std::string message) const;
   void emit(decltype(Event::body) body);
 
@@ -65,7 +68,7 @@ class TaskRun : public std::enable_shared_from_this<TaskRun> {
   std::optional<std::stop_callback<UniqueFunction<void()>>> on_run_stop_;
   std::optional<std::string> cancelled_;  // the reason
   TimerId pause_ = 0;
-  int attempt_ = 0;
+  int attempt_;  // the last one that was started, here or before
   TimePoint first_start_{};
   Outcome outcome_;
   std::vector<std::string> handler_errors_;

@@ -1,7 +1,8 @@
 // Goroutine, Waiter, WaitQueue, Handle: the scheduler's own records.
 //
-// Strand-confined: call only on its strand. A Goroutine is owned by the scheduler from spawn until it and all below it
-// have ended. A WaitQueue and a Handle live in Lua userdata, which whoever waits on them keeps alive.
+// Strand-confined: call only on its strand. A Goroutine is owned by the scheduler from spawn until it and all
+// below it have ended. A WaitQueue and a Handle live in Lua userdata, which whoever waits on them keeps
+// alive.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct Waiter {
   struct WaitQueue* queue = nullptr;  // null: not linked
   Waiter* previous = nullptr;
   Waiter* next = nullptr;
-  int select_case = 0;    // from 1 in a select, else 0
-  bool has_value = false;  // a sender: its value waits with it
+  int select_case = 0;        // from 1 in a select, else 0
+  bool has_value = false;     // a sender: its value waits with it
   int value_ref = LUA_NOREF;  // where the value is kept when not on top of the coroutine's stack
 };
 
@@ -60,23 +61,23 @@ struct Handle {
 
 struct Goroutine {
   enum class State : std::uint8_t {
-    kNew,        // ready, never ran; its function stands in its slot
+    kNew,  // ready, never ran; its function stands in its slot
     kReady,
     kRunning,
-    kInQueue,    // waits in queues, perhaps with a timer
-    kSleeping,   // waits for a timer only
-    kNative,     // waits for a waker
-    kInLimit,    // waits for the body of its timeout
-    kEnded,      // its function is over, goroutines below it live on
+    kInQueue,   // waits in queues, perhaps with a timer
+    kSleeping,  // waits for a timer only
+    kNative,    // waits for a waker
+    kInLimit,   // waits for the body of its timeout
+    kEnded,     // its function is over, goroutines below it live on
   };
 
   lua_State* coroutine = nullptr;
   int coroutine_ref = LUA_NOREF;
   int arguments = 0;  // pushed for the next resume
   State state = State::kNew;
-  bool is_async = false;       // errors are shown only when nobody awaited by the end
-  bool is_limited = false;     // the body of a timeout: its parent waits for it
-  bool nested = false;         // waits inside a coroutine of its own
+  bool is_async = false;    // errors are shown only when nobody awaited by the end
+  bool is_limited = false;  // the body of a timeout: its parent waits for it
+  bool nested = false;      // waits inside a coroutine of its own
   bool cancelled = false;
   bool cancel_due = false;     // it runs on without a wait: the error may be raised anywhere
   bool cancel_raised = false;  // the error was raised once: cleanup runs
@@ -88,8 +89,8 @@ struct Goroutine {
   Handle* handle = nullptr;
   Root* root = nullptr;
   Goroutine* parent = nullptr;
-  Goroutine* limited = nullptr;         // kInLimit: the body
-  Goroutine* limited_waits = nullptr;   // a body: who waits for it
+  Goroutine* limited = nullptr;        // kInLimit: the body
+  Goroutine* limited_waits = nullptr;  // a body: who waits for it
   Goroutine* first_child = nullptr;
   Goroutine* previous_sibling = nullptr;
   Goroutine* next_sibling = nullptr;

@@ -41,7 +41,9 @@ Handle& check_handle(lua_State* L, int arg) {
   type_error(L, arg, "goroutine handle");
 }
 
-QueueBox& check_queue(lua_State* L, int arg) { return *static_cast<QueueBox*>(luaL_checkudata(L, arg, kQueue)); }
+QueueBox& check_queue(lua_State* L, int arg) {
+  return *static_cast<QueueBox*>(luaL_checkudata(L, arg, kQueue));
+}
 
 int spawn_kind(lua_State* L, Impl::Kind kind) {
   check_type(L, 1, LUA_TFUNCTION);
@@ -140,7 +142,8 @@ int park_value(lua_State* L) {
   return impl.suspend_now(L, Goroutine::State::kInQueue, box.what, nested ? 0 : 1);
 }
 
-// park_select(ms or nil, queue, sends, value, queue, sends, value, ...) -> case, what the waker passes | timed out
+// park_select(ms or nil, queue, sends, value, queue, sends, value, ...) -> case, what the waker passes |
+// timed out
 int park_select(lua_State* L) {
   Impl& impl = Impl::of(L);
   const int cases = (lua_gettop(L) - 1) / 3;
@@ -214,7 +217,8 @@ int status(lua_State* L) {
     case Handle::State::kCancelled: text = "cancelled"; break;
     case Handle::State::kRunning:
       if (handle.goroutine == Impl::of(L).current) break;
-      text = handle.goroutine->state == Goroutine::State::kNew || handle.goroutine->state == Goroutine::State::kReady
+      text = handle.goroutine->state == Goroutine::State::kNew ||
+                     handle.goroutine->state == Goroutine::State::kReady
                  ? "ready"
                  : "waiting";
       break;

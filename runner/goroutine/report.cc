@@ -40,7 +40,8 @@ std::vector<const Goroutine*> waiting_in(const Goroutine& top) {
   while (!stack.empty()) {
     const Goroutine* g = stack.back();
     stack.pop_back();
-    for (const Goroutine* child = g->first_child; child != nullptr; child = child->next_sibling) stack.push_back(child);
+    for (const Goroutine* child = g->first_child; child != nullptr; child = child->next_sibling)
+      stack.push_back(child);
     if (g->state == Goroutine::State::kInQueue || g->state == Goroutine::State::kInLimit) found.push_back(g);
   }
   std::sort(found.begin(), found.end(), [](const auto* a, const auto* b) { return a->number < b->number; });
@@ -61,13 +62,14 @@ std::string Scheduler::Impl::describe(const Goroutine& g) const {
 std::string Scheduler::Impl::waiting_text(const Root& root) const {
   const auto waiting = waiting_in(*root.main);
   std::string text;
-  for (std::size_t i = 0; i < std::min(waiting.size(), kMostShown); ++i) text += "\n  " + describe(*waiting[i]);
+  for (std::size_t i = 0; i < std::min(waiting.size(), kMostShown); ++i)
+    text += "\n  " + describe(*waiting[i]);
   if (waiting.size() > kMostShown) text += fmt::format("\n  ... and {} more", waiting.size() - kMostShown);
   return text;
 }
 
-// Nothing is ready, no timer runs, no native work is under way: who waits now waits for ever. A waiting main function
-// fails with that; goroutines left behind by one that returned are ended as leaks.
+// Nothing is ready, no timer runs, no native work is under way: who waits now waits for ever. A waiting main
+// function fails with that; goroutines left behind by one that returned are ended as leaks.
 bool Scheduler::Impl::resolve_stuck() {
   if (native_waits_ > 0 || !timers_.empty() || !inbox->empty()) return false;
   constexpr int kMostDeadlocks = 100;  // a script that catches the error and waits again
@@ -138,8 +140,8 @@ void Scheduler::Impl::show_errors(Root& root) {
   for (UnawaitedError& error : root.errors) {
     if (error.shown || error.handle->observed || error.handle->detached) continue;
     error.shown = true;
-    self.log(Severity::kError,
-             fmt::format("goroutine failed and nobody awaited it: {}\n{}", error.failure.message, error.failure.traceback));
+    self.log(Severity::kError, fmt::format("goroutine failed and nobody awaited it: {}\n{}",
+                                           error.failure.message, error.failure.traceback));
   }
 }
 

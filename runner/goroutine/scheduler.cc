@@ -83,12 +83,15 @@ Scheduler::Impl::~Impl() {
     while (!stack.empty()) {
       const std::unique_ptr<Goroutine> g(stack.back());
       stack.pop_back();
-      for (Goroutine* child = g->first_child; child != nullptr; child = child->next_sibling) stack.push_back(child);
+      for (Goroutine* child = g->first_child; child != nullptr; child = child->next_sibling)
+        stack.push_back(child);
     }
   }
 }
 
-std::int64_t Scheduler::Impl::now_ms() const { return options.clock->now().time_since_epoch().count() / 1'000'000; }
+std::int64_t Scheduler::Impl::now_ms() const {
+  return options.clock->now().time_since_epoch().count() / 1'000'000;
+}
 
 Scheduler::RootId Scheduler::Impl::start_root(RootOptions given, Push push, RootDone done) {
   auto owned = std::make_unique<Root>();
@@ -111,7 +114,8 @@ Scheduler::RootId Scheduler::Impl::start_root(RootOptions given, Push push, Root
   if (given.timeout > Duration::zero()) {
     root.deadline.kind = TimerNode::Kind::kRootDeadline;
     root.deadline.owner = &root;
-    add_timer(root.deadline, (options.clock->now().time_since_epoch() + given.timeout).count() / 1'000'000 + 1);
+    add_timer(root.deadline,
+              (options.clock->now().time_since_epoch() + given.timeout).count() / 1'000'000 + 1);
   }
   inbox->poke();
   return root.id;
@@ -224,7 +228,7 @@ void Scheduler::Impl::resume(Goroutine& g) {
     finish(g, LUA_ERRRUN);
     return;
   }
-  if (g.nested) lua_pop(g.coroutine, 1);  // the mark that travelled outwards
+  if (g.nested) lua_pop(g.coroutine, 1);      // the mark that travelled outwards
   if (g.state == Goroutine::State::kReady) {  // it only let others go first
     lua_pushboolean(g.coroutine, 1);
     g.arguments = 1;
@@ -238,7 +242,8 @@ void Scheduler::Impl::end_root(Root& root) {
   outcome.warnings = std::move(root.warnings);
   ask_root_end(root, outcome);
   for (UnawaitedError& error : root.errors) {
-    if (!error.handle->observed && !error.handle->detached) outcome.unawaited.push_back(std::move(error.failure));
+    if (!error.handle->observed && !error.handle->detached)
+      outcome.unawaited.push_back(std::move(error.failure));
     luaL_unref(L, LUA_REGISTRYINDEX, error.handle_ref);
   }
   if (root.timed_out) {

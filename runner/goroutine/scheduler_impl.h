@@ -1,7 +1,8 @@
 // Scheduler::Impl: the loop, waiting and waking, the tree of goroutines, and its end.
 //
-// Strand-confined: call only on its strand. One class over several files: scheduler.cc (life, roots, the loop),
-// waiting.cc (park, wake, timers), tree.cc (spawn, end, cancel), report.cc (deadlocks, leaks, errors nobody awaited).
+// Strand-confined: call only on its strand. One class over several files: scheduler.cc (life, roots, the
+// loop), waiting.cc (park, wake, timers), tree.cc (spawn, end, cancel), report.cc (deadlocks, leaks, errors
+// nobody awaited).
 #pragma once
 
 #include <limits>
@@ -61,8 +62,8 @@ class Scheduler::Impl final : public WakeInbox::Runnable {
   void make_ready(Goroutine& g);
   // The same for the running one, whose state suspend_now sets.
   void add_ready(Goroutine& g) { ready_.push(&g); }
-  // The first waiter gets true, the case when it selects, and `count` values from the top of L, which are popped. False:
-  // nobody waits, and nothing is popped.
+  // The first waiter gets true, the case when it selects, and `count` values from the top of L, which are
+  // popped. False: nobody waits, and nothing is popped.
   bool wake_first(WaitQueue& queue, lua_State* L, int count);
   void wake(Goroutine& g, const Waiter& waiter, lua_State* L, int count);
   // Pushes on L the value that the first waiting sender brought, and wakes it. False: none waits.

@@ -1,7 +1,7 @@
 // Timers: pending moments of one scheduler, a list for each distinct millisecond.
 //
-// Strand-confined: call only on its strand. Nodes belong to their owners; a linked node must be removed before it goes.
-// Adding the same moment again, the usual case of many equal sleeps, costs no search.
+// Strand-confined: call only on its strand. Nodes belong to their owners; a linked node must be removed
+// before it goes. Adding the same moment again, the usual case of many equal sleeps, costs no search.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class Timers {
   [[nodiscard]] std::int64_t earliest() const { return lists_.begin()->first; }
 
  private:
-  std::map<std::int64_t, TimerNode*> lists_;  // the first node of each
+  std::map<std::int64_t, TimerNode*> lists_;                            // the first node of each
   std::map<std::int64_t, TimerNode*>::iterator latest_ = lists_.end();  // where the last one was added
 };
 

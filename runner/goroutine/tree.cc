@@ -58,7 +58,8 @@ Goroutine* Scheduler::Impl::spawn(lua_State* at, int nargs, Kind kind) {
     handle = push_handle(at);
     lua_insert(at, -(nargs + 2));
   }
-  // A coroutine comes with the first run, so that goroutines which wait to start cost little; arguments need one now.
+  // A coroutine comes with the first run, so that goroutines which wait to start cost little; arguments need
+  // one now.
   Goroutine& g = *make_goroutine().release();
   if (nargs > 0) {
     take_coroutine(g);
@@ -199,7 +200,8 @@ void Scheduler::Impl::settle_handle(Goroutine& g, lua_State* co, bool ok, int va
                                : Handle::State::kFailed;
   handle.goroutine = nullptr;
   if (handle.waiters.first != nullptr) handle.observed = true;
-  if (handle.state == Handle::State::kFailed && !handle.observed && !handle.detached) record_error(g, top + 1);
+  if (handle.state == Handle::State::kFailed && !handle.observed && !handle.detached)
+    record_error(g, top + 1);
   while (Waiter* waiter = handle.waiters.first) {
     wake(*waiter->goroutine, *waiter, L, push_result(L, top + 1, handle, L));
   }
@@ -220,8 +222,8 @@ void Scheduler::Impl::deliver_limited(Goroutine& body, lua_State* co, bool ok, i
   make_ready(*parent);
 }
 
-// What to do with the goroutines below one that ended: a cancelled one and a root wait for them, others leave them to
-// their parent.
+// What to do with the goroutines below one that ended: a cancelled one and a root wait for them, others leave
+// them to their parent.
 void Scheduler::Impl::after_end(Goroutine& ended) {
   Goroutine* g = &ended;
   while (g != nullptr) {
@@ -261,7 +263,8 @@ void Scheduler::Impl::cancel_tree(Goroutine& top, const std::string& reason, boo
   while (!stack.empty()) {
     Goroutine& g = *stack.back();
     stack.pop_back();
-    for (Goroutine* child = g.first_child; child != nullptr; child = child->next_sibling) stack.push_back(child);
+    for (Goroutine* child = g.first_child; child != nullptr; child = child->next_sibling)
+      stack.push_back(child);
     if (g.cancelled || g.state == Goroutine::State::kEnded) {
       g.cancelled = true;
       continue;
@@ -279,7 +282,8 @@ void Scheduler::Impl::cancel_tree(Goroutine& top, const std::string& reason, boo
         if (g.cancel_native != nullptr) (*g.cancel_native)();
         break;
       case Goroutine::State::kRunning:
-        // Its next wait is a better place for the error than any instruction; a loop without one gets it soon enough.
+        // Its next wait is a better place for the error than any instruction; a loop without one gets it soon
+        // enough.
         g.timer.kind = TimerNode::Kind::kGrace;
         add_timer(g.timer, now_ms() + kGraceMs);
         break;

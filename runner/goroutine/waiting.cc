@@ -15,12 +15,15 @@ void Scheduler::Impl::before_wait(lua_State* at) {
   SLOTH_CHECK(current != nullptr);
   if (current->cancelled) raise_cancel(at, *current);
   if (lua_isyieldable(at) == 0) {
-    raise(at, "cannot wait here: inside a table.sort comparator, a string.gsub callback or another function called "
-              "from C; collect what is needed first, then wait outside");
+    raise(
+        at,
+        "cannot wait here: inside a table.sort comparator, a string.gsub callback or another function called "
+        "from C; collect what is needed first, then wait outside");
   }
 }
 
-// Once with the reason, so that cleanup runs; a second wait during cleanup means that it does not end by itself.
+// Once with the reason, so that cleanup runs; a second wait during cleanup means that it does not end by
+// itself.
 void Scheduler::Impl::raise_cancel(lua_State* at, Goroutine& g) {
   if (g.cancel_raised) {
     g.cancel_forced = true;
@@ -46,7 +49,8 @@ int Scheduler::Impl::suspend_now(lua_State* at, Goroutine::State state, const ch
   return lua_yield(at, 1);
 }
 
-int Scheduler::Impl::suspend_native(lua_State* at, const char* what, UniqueFunction<void(Waker)> begin, Job cancel) {
+int Scheduler::Impl::suspend_native(lua_State* at, const char* what, UniqueFunction<void(Waker)> begin,
+                                    Job cancel) {
   before_wait(at);
   Goroutine& g = *current;
   g.cancel_native = std::make_unique<Job>(std::move(cancel));

@@ -1,7 +1,8 @@
-// WakeInbox: where other threads leave what a scheduler must do; WakeCell: one waker's right to leave one delivery.
+// WakeInbox: where other threads leave what a scheduler must do; WakeCell: one waker's right to leave one
+// delivery.
 //
-// Thread-safe, but for take(), take_cancels(), run_turn() and close(), which belong to the strand. Shared by the
-// scheduler and every waker, so that a waker may come too late without harm.
+// Thread-safe, but for take(), take_cancels(), run_turn() and close(), which belong to the strand. Shared by
+// the scheduler and every waker, so that a waker may come too late without harm.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,8 @@ class WakeInbox : public std::enable_shared_from_this<WakeInbox> {
   void deliver(WakeCell& cell, bool ok, Push push) EXCLUDES(mutex_);
   // Has a turn run soon.
   void poke() EXCLUDES(mutex_);
-  // Has running Lua code, or else a turn, look at its deadlines and cancels; asks again until it was heard, since a
-  // single interrupt may be lost.
+  // Has running Lua code, or else a turn, look at its deadlines and cancels; asks again until it was heard,
+  // since a single interrupt may be lost.
   void interrupt() EXCLUDES(mutex_);
   // It was heard.
   void heard() EXCLUDES(mutex_);

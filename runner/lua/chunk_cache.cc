@@ -36,15 +36,16 @@ std::string dump(lua_State* L) {
   return out;
 }
 
-// Instruction numbers differ between builds of the VM: they are read off code that we compile ourselves. 255 is none.
+// Instruction numbers differ between builds of the VM: they are read off code that we compile ourselves. 255
+// is none.
 struct Opcodes {
   unsigned char global_get = 255;
   unsigned char global_set = 255;
   unsigned char string_constant = 255;
 };
 
-// Reads the compiled form (LuaJIT's lj_bcdump.h describes it) and brings the entries of constant tables into one order:
-// a VM writes them as its own string hashes, seeded at random, have them.
+// Reads the compiled form (LuaJIT's lj_bcdump.h describes it) and brings the entries of constant tables into
+// one order: a VM writes them as its own string hashes, seeded at random, have them.
 class DumpReader {
  public:
   DumpReader(CompiledChunk& chunk, std::string& bytes, const Opcodes& opcodes)
@@ -188,7 +189,8 @@ class DumpReader {
     }
   }
 
-  void read_code(std::size_t at, std::uint32_t count, const std::vector<std::string>& strings, Prototype& proto) {
+  void read_code(std::size_t at, std::uint32_t count, const std::vector<std::string>& strings,
+                 Prototype& proto) {
     const auto field = [&](std::uint32_t i, unsigned offset) {
       return static_cast<unsigned char>(bytes_[at + std::size_t{i} * 4 + offset]);
     };
@@ -234,7 +236,8 @@ std::int64_t CompiledChunk::find(std::string_view dumped) const {
   CompiledChunk read;
   std::string bytes(dumped);
   DumpReader(read, bytes, Opcodes{}).read();
-  // One bit of the flags says whether there are 64-bit literals anywhere: it differs between a file and its functions.
+  // One bit of the flags says whether there are 64-bit literals anywhere: it differs between a file and its
+  // functions.
   constexpr std::size_t kFlags = 4;
   if (read.header.size() != header.size() || read.header.compare(0, kFlags, header, 0, kFlags) != 0 ||
       read.header.compare(kFlags + 1, std::string::npos, header, kFlags + 1) != 0) {
@@ -259,7 +262,8 @@ struct ChunkCache::Impl {
   void start() REQUIRES(mutex) {
     compiler = luaL_newstate();
     SLOTH_CHECK(compiler != nullptr);
-    // A literal like 1LL opens LuaJIT's native interface, which lives in this table or is collected while in use.
+    // A literal like 1LL opens LuaJIT's native interface, which lives in this table or is collected while in
+    // use.
     lua_newtable(compiler);
     lua_setfield(compiler, LUA_REGISTRYINDEX, "_LOADED");
     const auto instruction = [&](const char* text, int n) REQUIRES(mutex) {
@@ -278,8 +282,8 @@ struct ChunkCache::Impl {
     opcodes = found;
   }
 
-  Result<std::shared_ptr<const CompiledChunk>> compile(std::string key, const std::string& name, std::string_view text)
-      EXCLUDES(mutex) {
+  Result<std::shared_ptr<const CompiledChunk>> compile(std::string key, const std::string& name,
+                                                       std::string_view text) EXCLUDES(mutex) {
     MutexLock lock(mutex);
     if (const auto found = chunks.find(key); found != chunks.end()) return found->second;
     if (text.starts_with('\x1b')) {
@@ -312,16 +316,19 @@ ChunkCache::~ChunkCache() {
   if (impl_->compiler != nullptr) lua_close(impl_->compiler);
 }
 
-Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name, std::string_view text) {
+Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name,
+                                                                 std::string_view text) {
   return impl_->compile(digest_of(name, text), name, text);
 }
 
-Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name, std::string_view text,
+Result<std::shared_ptr<const CompiledChunk>> ChunkCache::compile(const std::string& name,
+                                                                 std::string_view text,
                                                                  const std::string& digest) {
   return impl_->compile(digest, name, text);
 }
 
-std::shared_ptr<const CompiledChunk> ChunkCache::compile_embedded(const std::string& name, std::string_view text) {
+std::shared_ptr<const CompiledChunk> ChunkCache::compile_embedded(const std::string& name,
+                                                                  std::string_view text) {
   auto chunk = impl_->compile(fmt::format("{}@{}", name, static_cast<const void*>(text.data())), name, text);
   if (!chunk) log_error("{}", chunk.error().message);
   SLOTH_CHECK(chunk.ok());

@@ -19,18 +19,18 @@ namespace sloth {
 
 // One function prototype inside a compiled chunk; children stand before their parents.
 struct Prototype {
-  std::uint32_t begin = 0;        // bytes [begin, end) of `code`, length prefix included
+  std::uint32_t begin = 0;  // bytes [begin, end) of `code`, length prefix included
   std::uint32_t end = 0;
-  std::uint32_t first = 0;        // index of the first prototype of its subtree
-  std::uint32_t line = 0;         // where its definition starts, 0 unknown
-  std::vector<std::uint16_t> upvalues;     // as compiled: bit 15 parent's local, bit 14 never assigned again
-  std::vector<std::string> globals_read;   // of itself and its children, no doubles
+  std::uint32_t first = 0;                // index of the first prototype of its subtree
+  std::uint32_t line = 0;                 // where its definition starts, 0 unknown
+  std::vector<std::uint16_t> upvalues;    // as compiled: bit 15 parent's local, bit 14 never assigned again
+  std::vector<std::string> globals_read;  // of itself and its children, no doubles
   std::vector<std::string> globals_written;
-  std::vector<std::string> required;       // constants c in require(c) / import(c)
+  std::vector<std::string> required;  // constants c in require(c) / import(c)
 };
 
 struct CompiledChunk {
-  std::string name;    // "@tasks.lua"
+  std::string name;  // "@tasks.lua"
   std::string text;
   std::string digest;  // of name and text
   std::string header;  // what stands before the first prototype

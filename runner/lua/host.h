@@ -16,9 +16,10 @@
 namespace sloth {
 
 struct Host {
-  std::string workdir;         // absolute: relative paths in scripts start here
-  std::string file_directory;  // absolute: import and require start here (the importing file's own directory first)
-  std::string attempt;         // SLOTH_ATTEMPT of every child started from this VM
+  std::string workdir;  // absolute: relative paths in scripts start here
+  std::string
+      file_directory;   // absolute: import and require start here (the importing file's own directory first)
+  std::string attempt;  // SLOTH_ATTEMPT of every child started from this VM
   std::vector<std::pair<std::string, std::string>> environment;  // what os.getenv and children see
   Value values;                                                  // the global `values`
   bool may_read_sources = true;  // false in an attempt: require/import find only what travelled with it

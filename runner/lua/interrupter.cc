@@ -39,7 +39,8 @@ void count_hook(lua_State*, lua_Debug*) {}
 // The one byte of the global state that follows lua_sethook's mask; 0 when it is not found for certain.
 std::size_t find_mask_offset(lua_State* L) {
   constexpr std::size_t kSearched = 1024;  // the global state is about twice as large
-  constexpr int kMasks[] = {LUA_MASKCOUNT, LUA_MASKLINE, LUA_MASKCALL | LUA_MASKRET, LUA_MASKCOUNT | LUA_MASKLINE};
+  constexpr int kMasks[] = {LUA_MASKCOUNT, LUA_MASKLINE, LUA_MASKCALL | LUA_MASKRET,
+                            LUA_MASKCOUNT | LUA_MASKLINE};
   const unsigned char* global = global_state_of(L);
   bool candidate[kSearched];
   std::memset(candidate, 1, sizeof(candidate));
@@ -76,12 +77,14 @@ Interrupter::Interrupter() {
   sigaction(kSignal, &action, nullptr);
 
   mask_offset_ = find_mask_offset(anchor_);
-  // A single signal may hit the VM in the middle of its own change of mode and be lost; users of request() ask again.
+  // A single signal may hit the VM in the middle of its own change of mode and be lost; users of request()
+  // ask again.
   constexpr int kTries = 5;
   bool works = false;
   for (int i = 0; mask_offset_ != 0 && !works && i < kTries; ++i) works = self_test();
   if (!works) mask_offset_ = 0;
-  if (mask_offset_ == 0) log_warn("this LuaJIT build cannot stop compiled loops; running without its compiler");
+  if (mask_offset_ == 0)
+    log_warn("this LuaJIT build cannot stop compiled loops; running without its compiler");
 }
 
 Interrupter::~Interrupter() { lua_close(anchor_); }
@@ -90,8 +93,8 @@ void Interrupter::prepare(lua_State* L) const {
   if (works_with_jit()) luaJIT_profile_start(L, "l", ignore_sample, nullptr);
 }
 
-// A loop that the JIT compiles within microseconds is hit by a signal a little later. Without the trick it would
-// run all its rounds (about ten milliseconds) and end without an error.
+// A loop that the JIT compiles within microseconds is hit by a signal a little later. Without the trick it
+// would run all its rounds (about ten milliseconds) and end without an error.
 bool Interrupter::self_test() {
   lua_State* L = luaL_newstate();
   SLOTH_CHECK(L != nullptr);

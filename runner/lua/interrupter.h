@@ -1,10 +1,11 @@
 // Interrupter: makes running Lua code stop at its next line, also inside loops that the JIT compiled.
 //
-// LuaJIT's compiled loops never look at hooks, but code compiled while the VM's profiler is in line mode tests
-// one byte of the VM (the hook mask) at each source line. So: an idle anchor VM starts the profiler once and
-// switches its timer off; every other VM is switched to line mode without owning the profiler; a signal to the
-// thread that runs it sets the mask byte and arms an instruction hook. The byte's place is found, and the whole
-// trick tried, by a self-test at start; where it fails, VMs run without JIT and plain hooks do.
+// LuaJIT's compiled loops never look at hooks, but code compiled while the VM's profiler is in line mode
+// tests one byte of the VM (the hook mask) at each source line. So: an idle anchor VM starts the profiler
+// once and switches its timer off; every other VM is switched to line mode without owning the profiler; a
+// signal to the thread that runs it sets the mask byte and arms an instruction hook. The byte's place is
+// found, and the whole trick tried, by a self-test at start; where it fails, VMs run without JIT and plain
+// hooks do.
 //
 // One per process, made before other threads and before any Vm, destroyed after all of them. InterruptTarget
 // is thread-safe in request() and running(); enter() and leave() belong to the strand.

@@ -1,7 +1,7 @@
 // Portable functions: making them from live closures, and reviving them in another VM.
 //
-// Strand-confined: call only on its strand. What is not data and not Lua source is refused with the whole path:
-// `task "deploy": cannot send capture "pool.conn" (userdata) used at tasks.lua:12`.
+// Strand-confined: call only on its strand. What is not data and not Lua source is refused with the whole
+// path: `task "deploy": cannot send capture "pool.conn" (userdata) used at tasks.lua:12`.
 #pragma once
 
 #include <cstdint>

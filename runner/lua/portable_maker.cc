@@ -121,7 +121,8 @@ class PortableMaker::Impl {
     }
     lua_pop(L_, 1);
     const void* identity = lua_topointer(L_, -1);
-    if (const auto found = objects_.find(identity); found != objects_.end()) return PortableRef{found->second};
+    if (const auto found = objects_.find(identity); found != objects_.end())
+      return PortableRef{found->second};
     return lua_istable(L_, -1) ? encode_table(identity, path, depth) : encode_closure(identity, path, depth);
   }
 
@@ -190,7 +191,9 @@ class PortableMaker::Impl {
     lua_getinfo(L_, ">S", &info);
     const std::string code = dump_function(L_);
     const auto [chunk, prototype] = locate(info.source, code);
-    if (chunk == nullptr) return refuse(path, "function whose source text is not known: made by a built-in such as coroutine.wrap");
+    if (chunk == nullptr)
+      return refuse(path,
+                    "function whose source text is not known: made by a built-in such as coroutine.wrap");
     const auto number = static_cast<std::uint32_t>(store_->objects.size());
     objects_.emplace(identity, number);
     added_.push_back(identity);
@@ -201,7 +204,8 @@ class PortableMaker::Impl {
     closure.chunk = chunk_number(*chunk);
     closure.prototype = prototype;
     const Prototype& proto = chunk->prototypes[prototype];
-    const std::string used = fmt::format("{}:{}", chunk->name.substr(chunk->name.starts_with('@') ? 1 : 0), proto.line);
+    const std::string used =
+        fmt::format("{}:{}", chunk->name.substr(chunk->name.starts_with('@') ? 1 : 0), proto.line);
     const std::string outer_place = std::exchange(place_, used);
     if (!check_environment(path)) return {};
     for (int i = 1; i <= static_cast<int>(proto.upvalues.size()); ++i) {
@@ -231,15 +235,16 @@ class PortableMaker::Impl {
     const bool usual = lua_rawequal(L_, -1, LUA_GLOBALSINDEX) != 0;
     lua_pop(L_, 1);
     if (!usual) {
-      refuse(path, "function with an environment of its own (setfenv)", "; hand it what it needs as arguments or captures");
+      refuse(path, "function with an environment of its own (setfenv)",
+             "; hand it what it needs as arguments or captures");
     }
     return usual;
   }
 
   void encode_globals(const Prototype& proto, const std::string& path, int depth, PortableClosure& closure) {
-    const bool all = std::any_of(proto.globals_read.begin(), proto.globals_read.end(), [](const std::string& name) {
-      return name == "_G" || name == "getfenv" || name == "setfenv";
-    });
+    const bool all = std::any_of(
+        proto.globals_read.begin(), proto.globals_read.end(),
+        [](const std::string& name) { return name == "_G" || name == "getfenv" || name == "setfenv"; });
     if (!all) {
       for (const std::string& name : proto.globals_read) encode_global(name, path, depth, closure);
       return;
@@ -272,16 +277,20 @@ class PortableMaker::Impl {
     const bool same = lua_isstring(L_, -1) != 0 && name == lua_tostring(L_, -1);
     lua_pop(L_, 1);
     if (same || name == "_G") return true;
-    // values are data that every VM has; aliases such as an installed module under two names have one of them.
+    // values are data that every VM has; aliases such as an installed module under two names have one of
+    // them.
     lua_pushvalue(L_, -1);
     vm_.push_builtin(L_, name);
-    const bool alias = lua_rawequal(L_, -1, -2) != 0 && lua_type(L_, -1) != LUA_TTABLE ? lua_isfunction(L_, -1) : false;
+    const bool alias =
+        lua_rawequal(L_, -1, -2) != 0 && lua_type(L_, -1) != LUA_TTABLE ? lua_isfunction(L_, -1) : false;
     lua_pop(L_, 2);
     return alias;
   }
 
-  // require("x") and import("x") with a constant: what is loaded travels as the value it is, the rest as text.
-  void encode_required(const CompiledChunk& chunk, const Prototype& proto, int depth, PortableClosure& closure) {
+  // require("x") and import("x") with a constant: what is loaded travels as the value it is, the rest as
+  // text.
+  void encode_required(const CompiledChunk& chunk, const Prototype& proto, int depth,
+                       PortableClosure& closure) {
     for (const std::string& name : proto.required) {
       if (error_) return;
       const std::string key = chunk.name + "\n" + name;
@@ -334,13 +343,15 @@ class PortableMaker::Impl {
     const auto& texts = vm_.texts();
     for (auto it = texts.rbegin(); it != texts.rend(); ++it) {
       if ((*it)->name != source) continue;
-      if (const std::int64_t found = (*it)->find(code); found >= 0) return {*it, static_cast<std::uint32_t>(found)};
+      if (const std::int64_t found = (*it)->find(code); found >= 0)
+        return {*it, static_cast<std::uint32_t>(found)};
     }
     return {nullptr, 0};
   }
 
   std::uint32_t chunk_number(const CompiledChunk& chunk) {
-    const auto [known, fresh] = chunks_.try_emplace(&chunk, static_cast<std::uint32_t>(store_->chunks.size()));
+    const auto [known, fresh] =
+        chunks_.try_emplace(&chunk, static_cast<std::uint32_t>(store_->chunks.size()));
     if (fresh) store_->chunks.push_back({chunk.name, chunk.text, chunk.digest});
     return known->second;
   }
@@ -348,7 +359,8 @@ class PortableMaker::Impl {
   // Fields that the file put into built-in libraries travel with everything.
   void collect_library_fields() {
     if (std::exchange(fields_collected_, true)) return;
-    for (const char* const library : {"string", "table", "math", "os", "io", "coroutine", "bit", "goroutine"}) {
+    for (const char* const library :
+         {"string", "table", "math", "os", "io", "coroutine", "bit", "goroutine"}) {
       lua_pushstring(L_, library);
       lua_rawget(L_, LUA_GLOBALSINDEX);  // a module that nobody has named yet has no fields of the file's
       if (!lua_istable(L_, -1)) {
@@ -357,7 +369,8 @@ class PortableMaker::Impl {
       }
       lua_pushnil(L_);
       while (lua_next(L_, -2) != 0) {
-        const std::string path = std::string(library) + "." + (lua_type(L_, -2) == LUA_TSTRING ? lua_tostring(L_, -2) : "?");
+        const std::string path =
+            std::string(library) + "." + (lua_type(L_, -2) == LUA_TSTRING ? lua_tostring(L_, -2) : "?");
         lua_pushvalue(L_, -1);
         lua_rawget(L_, names_);
         const bool builtin = lua_isstring(L_, -1) != 0;

@@ -68,8 +68,9 @@ class PortableReviver::Impl {
       revive_object(ref->object);
     } else {
       const auto& integer = std::get<PortableInteger>(value);
-      const std::string text_of = integer.is_unsigned ? fmt::format("return {}ULL", integer.bits)
-                                                      : fmt::format("return {}LL", static_cast<std::int64_t>(integer.bits));
+      const std::string text_of = integer.is_unsigned
+                                      ? fmt::format("return {}ULL", integer.bits)
+                                      : fmt::format("return {}LL", static_cast<std::int64_t>(integer.bits));
       SLOTH_CHECK(luaL_loadstring(L_, text_of.c_str()) == 0);
       lua_call(L_, 0, 1);
     }
@@ -125,7 +126,8 @@ class PortableReviver::Impl {
     vm_.push_prototype(L_, *chunks_[closure.chunk], closure.prototype);
     remember(number);
     // Captures are set before the first run: the compiler takes those that are never assigned for constants.
-    for (std::size_t i = 0; i < closure.upvalues.size(); ++i) set_capture(closure.upvalues[i], static_cast<int>(i) + 1);
+    for (std::size_t i = 0; i < closure.upvalues.size(); ++i)
+      set_capture(closure.upvalues[i], static_cast<int>(i) + 1);
     for (const auto& [name, value] : closure.globals) set_global(name, value);
     for (const auto& [name, module] : closure.requires_) set_module(name, module);
   }

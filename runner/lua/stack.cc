@@ -22,7 +22,8 @@ bool get_field(lua_State* L, int table, const char* name) {
 
 void require_type(lua_State* L, int type, const char* name) {
   if (lua_type(L, -1) == type) return;
-  raise(L, fmt::format("bad option \"{}\" ({} expected, got {})", name, lua_typename(L, type), luaL_typename(L, -1)));
+  raise(L, fmt::format("bad option \"{}\" ({} expected, got {})", name, lua_typename(L, type),
+                       luaL_typename(L, -1)));
 }
 
 }  // namespace

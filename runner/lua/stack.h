@@ -13,8 +13,9 @@
 
 namespace sloth {
 
-// Raises `bad argument #1 to 'sleep' (number expected, got nil)` with the user's position and the name that the user
-// called, also when our own Lua stands between. Use these instead of luaL_argerror and luaL_checktype. Never return.
+// Raises `bad argument #1 to 'sleep' (number expected, got nil)` with the user's position and the name that
+// the user called, also when our own Lua stands between. Use these instead of luaL_argerror and
+// luaL_checktype. Never return.
 [[noreturn]] void arg_error(lua_State* L, int arg, const std::string& what);
 [[noreturn]] void type_error(lua_State* L, int arg, const char* expected);
 // Returns when the argument has the type (LUA_TFUNCTION ...).

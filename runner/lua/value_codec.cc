@@ -77,7 +77,8 @@ class Reader {
         if (auto fits = charge(size); !fits) return fits.error();
         return MapKey(std::string(text, size));
       }
-      default: return refuse(fmt::format("has a {} as a key, which cannot be sent", luaL_typename(L_, -2))).error();
+      default:
+        return refuse(fmt::format("has a {} as a key, which cannot be sent", luaL_typename(L_, -2))).error();
     }
   }
 
@@ -92,8 +93,9 @@ class Reader {
         if (*number < 1 || std::nearbyint(*number) != *number) return Value(std::move(map));
         ++integers;
         highest = *number;
-      } else if (const auto* name = std::get_if<std::string>(&key); name != nullptr && *name == "n" && item.is_number() &&
-                 item.as_number() >= 0 && std::nearbyint(item.as_number()) == item.as_number()) {
+      } else if (const auto* name = std::get_if<std::string>(&key);
+                 name != nullptr && *name == "n" && item.is_number() && item.as_number() >= 0 &&
+                 std::nearbyint(item.as_number()) == item.as_number()) {
         declared = static_cast<std::size_t>(item.as_number());
       } else {
         return Value(std::move(map));
@@ -107,7 +109,8 @@ class Reader {
     if (!declared && static_cast<std::size_t>(highest) != integers) return Value(std::move(map));
     Value::List list(length);
     for (auto& [key, item] : map) {
-      if (const auto* number = std::get_if<double>(&key)) list[static_cast<std::size_t>(*number) - 1] = std::move(item);
+      if (const auto* number = std::get_if<double>(&key))
+        list[static_cast<std::size_t>(*number) - 1] = std::move(item);
     }
     return Value(std::move(list));
   }
@@ -115,7 +118,8 @@ class Reader {
   Result<void> charge(std::size_t bytes) {
     used_ += bytes;
     if (used_ > limits_.bytes) {
-      return Error{Code::kLimit, fmt::format("{} makes the whole larger than {} bytes", path_, limits_.bytes)};
+      return Error{Code::kLimit,
+                   fmt::format("{} makes the whole larger than {} bytes", path_, limits_.bytes)};
     }
     return {};
   }

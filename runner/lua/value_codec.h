@@ -16,10 +16,10 @@ struct CodecLimits {
   int depth = 100;
 };
 
-// The value at `index`. A table with keys 1..n and no others is a list ({} is an empty map; a field `n` beside
-// integer keys keeps nil holes up to n). Functions, coroutines, userdata, cycles, NaN keys, too deep and too
-// large are refused with the path, which starts with `what`: `outputs.a.b[3] is a function`.
-// Never raises and never runs Lua code (metatables are ignored).
+// The value at `index`. A table with keys 1..n and no others is a list ({} is an empty map; a field `n`
+// beside integer keys keeps nil holes up to n). Functions, coroutines, userdata, cycles, NaN keys, too deep
+// and too large are refused with the path, which starts with `what`: `outputs.a.b[3] is a function`. Never
+// raises and never runs Lua code (metatables are ignored).
 Result<Value> to_value(lua_State* L, int index, std::string_view what, CodecLimits limits = {});
 
 void push_value(lua_State* L, const Value& value);

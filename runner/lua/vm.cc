@@ -89,7 +89,8 @@ std::string error_text(lua_State* L, int index) {
     if (!result.empty()) return result;
   }
   if (lua_isnil(L, index)) return "error(nil): an error without a message";
-  return fmt::format("error object is a {} value; raise a text, or a table with __tostring", luaL_typename(L, index));
+  return fmt::format("error object is a {} value; raise a text, or a table with __tostring",
+                     luaL_typename(L, index));
 }
 
 // os.exit (modules/standard.h) raises a table { sloth_exit = 3 }.

@@ -23,6 +23,20 @@ class MemoryRunLog final : public RunLog {
     return {};
   }
 
+  Result<void> resume(const std::string& id, std::int64_t before, std::int64_t pid) override {
+    MutexLock lock(mutex_);
+    Run* run = find(id);
+    if (!run) return unknown_run(id);
+    if (run->record.ended_ms == 0 || run->record.pid != before) {
+      return Error{Code::kInvalid, "run log: run \"" + id + "\" goes on in another process"};
+    }
+    run->record.ended_ms = 0;
+    run->record.exit_code = -1;
+    run->record.pid = pid;
+    for (Task& task : run->tasks) task.attempts_before = task.record.attempts;
+    return {};
+  }
+
   Result<void> append(const Event& event) override {
     MutexLock lock(mutex_);
     Run* run = find(event.run);
@@ -30,8 +44,12 @@ class MemoryRunLog final : public RunLog {
     if (event.task.empty()) return {};
     Task& task = run->task(event.task, limits_.output_bytes);
     update_record(task.record, event);
+    if (std::holds_alternative<TaskStarted>(event.body) && event.attempt <= task.attempts_before) {
+      task.output.erase(event.attempt);
+      task.budget = OutputBudget(limits_.output_bytes, task.all_output().size());
+    }
     if (const auto* output = std::get_if<TaskOutput>(&event.body))
-      task.output += task.budget.take(output->bytes);
+      task.output[event.attempt] += task.budget.take(output->bytes);
     return {};
   }
 
@@ -67,7 +85,8 @@ class MemoryRunLog final : public RunLog {
     MutexLock lock(mutex_);
     const Run* run = find(id);
     if (!run) return unknown_run(id);
-    if (const auto at = run->places.find(name); at != run->places.end()) return run->tasks[at->second].output;
+    if (const auto at = run->places.find(name); at != run->places.end())
+      return run->tasks[at->second].all_output();
     return Error{Code::kNotFound, "run log: run \"" + id + "\" has no task \"" + name + "\""};
   }
 
@@ -92,7 +111,14 @@ class MemoryRunLog final : public RunLog {
   struct Task {
     TaskRecord record;
     OutputBudget budget;
-    std::string output;
+    std::map<int, std::string> output;  // by attempt
+    int attempts_before = 0;            // those that an earlier process of the run had started
+
+    [[nodiscard]] std::string all_output() const {
+      std::string all;
+      for (const auto& [attempt, bytes] : output) all += bytes;
+      return all;
+    }
   };
   struct Run {
     RunRecord record;
@@ -104,7 +130,7 @@ class MemoryRunLog final : public RunLog {
       if (added) {
         TaskRecord fresh;
         fresh.task = name;
-        tasks.push_back(Task{std::move(fresh), OutputBudget(output_limit), ""});
+        tasks.push_back(Task{std::move(fresh), OutputBudget(output_limit), {}, 0});
       }
       return tasks[at->second];
     }

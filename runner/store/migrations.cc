@@ -41,10 +41,16 @@ CREATE TABLE output (
 CREATE INDEX output_by_task ON output (task);
 )sql";
 
+// What going on with a run needs.
+constexpr const char* kRunLogSecond = R"sql(
+ALTER TABLE runs ADD COLUMN command TEXT NOT NULL DEFAULT '';   -- JSON {"directory": ..., "words": [...]}
+ALTER TABLE tasks ADD COLUMN outputs TEXT NOT NULL DEFAULT '';  -- JSON; '' when not known
+)sql";
+
 }  // namespace
 
 Schema run_log_schema() {
-  return Schema{0x534C5248, {kRunLogFirst}};  // "SLRH"
+  return Schema{0x534C5248, {kRunLogFirst, kRunLogSecond}};  // "SLRH"
 }
 
 Result<void> check_schema(Database& database, const Schema& schema) {

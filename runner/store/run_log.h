@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runner/base/clock.h"
 #include "runner/base/result.h"
+#include "runner/base/value.h"
 #include "runner/task/event.h"
 
 namespace sloth {
@@ -23,6 +25,8 @@ struct RunRecord {
   std::int64_t ended_ms = 0;    // 0: still running, or the process died
   int exit_code = -1;           // -1 until ended
   std::int64_t pid = 0;
+  std::string command =
+      {};  // JSON: {"directory": where it was typed, "words": ["run", ...]}; "" when not known
 };
 
 struct TaskRecord {
@@ -32,6 +36,7 @@ struct TaskRecord {
   std::string message;
   int attempts = 0;
   std::int64_t elapsed_ms = 0;
+  std::optional<Value> outputs = {};  // of its end; empty when JSON cannot keep exactly these
 };
 
 // How much is kept, and for how long events may stay in memory before they are written.
@@ -49,6 +54,11 @@ class RunLog {
 
   // Written at once. kInvalid when there is a run of that id.
   virtual Result<void> begin(const RunRecord& run) = 0;
+  // Goes on with a run: its end is taken back, its process is `pid` from now on, what follows adds to what
+  // its tasks have; an attempt that starts again by the same number replaces what is kept of its output.
+  // Written at once. kNotFound when there is no such run. kInvalid when it is being recorded here, or its
+  // process is not `before`: another one was quicker.
+  virtual Result<void> resume(const std::string& run, std::int64_t before, std::int64_t pid) = 0;
   // Appends what matters of the event: task starts and ends, output, logs. Output is kept byte-exact up
   // to the limit per task, then marked as cut. kNotFound when the run was not begun here or has ended.
   // An error of the disk concerns the whole batch, which is kept and tried again with the next one; when too

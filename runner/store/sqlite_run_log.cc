@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "runner/base/json.h"
 #include "runner/base/log.h"
@@ -28,36 +29,46 @@ std::int64_t as_count(std::size_t number) {
 // Prepared once, when the schema is known to be there.
 struct Statements {
   Statement insert_run, end_run, select_runs, select_run, surplus_runs, delete_run, open_runs;
+  Statement resume_run, select_pid;
   Statement insert_task, update_task, select_tasks, select_task;
-  Statement insert_output, select_output;
+  Statement insert_output, select_output, select_sizes, delete_output;
 };
 
 Result<void> prepare_all(Database& database, Statements& out) {
   const std::pair<Statement*, const char*> all[] = {
       {&out.insert_run,
-       "INSERT INTO runs (id, file, started_ms, ended_ms, exit_code, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
+       "INSERT INTO runs (id, file, started_ms, ended_ms, exit_code, pid, command) VALUES (?1, ?2, ?3, ?4, "
+       "?5, ?6, ?7)"},
+      {&out.resume_run, "UPDATE runs SET ended_ms = 0, exit_code = -1, pid = ?3 WHERE row = ?1 AND pid = ?2"},
+      {&out.select_pid, "SELECT pid FROM runs WHERE row = ?1"},
       {&out.end_run, "UPDATE runs SET ended_ms = ?2, exit_code = ?3 WHERE row = ?1"},
       {&out.select_runs,
-       "SELECT id, file, started_ms, ended_ms, exit_code, pid FROM runs ORDER BY started_ms DESC, row DESC "
-       "LIMIT ?1"},
+       "SELECT id, file, started_ms, ended_ms, exit_code, pid, command FROM runs "
+       "ORDER BY started_ms DESC, row DESC LIMIT ?1"},
       {&out.select_run, "SELECT row FROM runs WHERE id = ?1"},
       {&out.surplus_runs,
        "SELECT row FROM runs WHERE ended_ms <> 0 ORDER BY started_ms DESC, row DESC LIMIT -1 OFFSET ?1"},
       {&out.delete_run, "DELETE FROM runs WHERE row = ?1"},
       {&out.open_runs, "SELECT id, pid FROM runs WHERE ended_ms = 0 ORDER BY started_ms DESC, row DESC"},
       {&out.insert_task,
-       "INSERT INTO tasks (run, task, agent, outcome, message, attempts, elapsed_ms) VALUES (?1, ?2, ?3, ?4, "
-       "?5, ?6, ?7)"},
+       "INSERT INTO tasks (run, task, agent, outcome, message, attempts, elapsed_ms, outputs) VALUES (?1, "
+       "?2, "
+       "?3, ?4, ?5, ?6, ?7, ?8)"},
       {&out.update_task,
-       "UPDATE tasks SET agent = ?3, outcome = ?4, message = ?5, attempts = ?6, elapsed_ms = ?7 WHERE row = "
-       "?1"},
+       "UPDATE tasks SET agent = ?3, outcome = ?4, message = ?5, attempts = ?6, elapsed_ms = ?7, "
+       "outputs = ?8 WHERE row = ?1"},
       {&out.select_tasks,
-       "SELECT task, agent, outcome, message, attempts, elapsed_ms FROM tasks WHERE run = ?1 ORDER BY row"},
+       "SELECT task, agent, outcome, message, attempts, elapsed_ms, outputs, row FROM tasks WHERE run = ?1 "
+       "ORDER BY row"},
       {&out.select_task, "SELECT row FROM tasks WHERE run = ?1 AND task = ?2"},
       {&out.insert_output,
        "INSERT INTO output (task, attempt, at_ms, source, bytes, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
       {&out.select_output,
        "SELECT bytes FROM output WHERE task = ?1 AND source IN ('stdout', 'stderr') ORDER BY row"},
+      {&out.select_sizes,
+       "SELECT attempt, sum(length(bytes)) FROM output WHERE task = ?1 AND source IN ('stdout', 'stderr') "
+       "GROUP BY attempt"},
+      {&out.delete_output, "DELETE FROM output WHERE task = ?1 AND attempt = ?2"},
   };
   for (const auto& [statement, sql] : all) {
     auto prepared = database.prepare(sql);
@@ -85,13 +96,33 @@ class SqliteRunLog final : public RunLog {
   Result<void> begin(const RunRecord& run) override {
     MutexLock lock(mutex_);
     sql_.insert_run.bind_text(1, run.id).bind_text(2, run.file).bind(3, run.started_ms);
-    sql_.insert_run.bind(4, run.ended_ms).bind(5, run.exit_code).bind(6, run.pid);
+    sql_.insert_run.bind(4, run.ended_ms).bind(5, run.exit_code).bind(6, run.pid).bind_text(7, run.command);
     const auto written = write(&sql_.insert_run);
     if (!written && written.error().code == Code::kRefused) {
       return database_->error(Code::kInvalid, fmt::format("run \"{}\" was begun before", run.id));
     }
     if (written) open_[run.id].row = database_->last_row();
     return written;
+  }
+
+  Result<void> resume(const std::string& id, std::int64_t before, std::int64_t pid) override {
+    MutexLock lock(mutex_);
+    const auto row = run_row(id);
+    if (!row) return row.error();
+    const auto elsewhere = [&] {
+      return database_->error(Code::kInvalid, fmt::format("run \"{}\" goes on in another process", id));
+    };
+    if (open_.count(id) > 0) return elsewhere();
+    if (auto written = write(&sql_.resume_run.bind(1, *row).bind(2, before).bind(3, pid)); !written)
+      return written;
+    const auto now = one_row(sql_.select_pid.bind(1, *row), "");
+    if (!now) return now.error();
+    if (*now != pid) return elsewhere();
+    Run run;
+    run.row = *row;
+    if (auto read = read_past(run); !read) return read;
+    open_[id] = std::move(run);
+    return {};
   }
 
   Result<void> append(const Event& event) override {
@@ -130,7 +161,7 @@ class SqliteRunLog final : public RunLog {
     std::vector<RunRecord> records;
     const auto read = each_row(sql_.select_runs, [&](const Statement& row) {
       records.push_back(RunRecord{row.bytes(0), row.bytes(1), row.integer(2), row.integer(3),
-                                  static_cast<int>(row.integer(4)), row.integer(5)});
+                                  static_cast<int>(row.integer(4)), row.integer(5), row.bytes(6)});
     });
     if (!read) return read.error();
     return records;
@@ -143,10 +174,8 @@ class SqliteRunLog final : public RunLog {
     if (!run) return run.error();
     std::vector<TaskRecord> records;
     sql_.select_tasks.bind(1, *run);
-    const auto read = each_row(sql_.select_tasks, [&](const Statement& row) {
-      records.push_back(TaskRecord{row.bytes(0), row.bytes(1), row.bytes(2), row.bytes(3),
-                                   static_cast<int>(row.integer(4)), row.integer(5)});
-    });
+    const auto read =
+        each_row(sql_.select_tasks, [&](const Statement& row) { records.push_back(task_record(row)); });
     if (!read) return read.error();
     return records;
   }
@@ -195,6 +224,9 @@ class SqliteRunLog final : public RunLog {
     OutputBudget budget;
     std::vector<Piece> pieces;  // not in the file yet
     bool changed = false;       // it, or a piece, is not in the file yet: stands in changed_
+    // Bytes that an earlier process of the run kept, by attempt; of what began again, the file's are to go.
+    std::map<int, std::size_t> earlier = {};
+    std::optional<int> again = {};
   };
   struct Run {
     std::int64_t row = 0;
@@ -203,6 +235,39 @@ class SqliteRunLog final : public RunLog {
 
   Error unknown_run(const std::string& id) const {
     return database_->error(Code::kNotFound, fmt::format("no run \"{}\" is being recorded", id));
+  }
+
+  static TaskRecord task_record(const Statement& row) {
+    TaskRecord record{
+        row.bytes(0),   row.bytes(1), row.bytes(2), row.bytes(3), static_cast<int>(row.integer(4)),
+        row.integer(5), std::nullopt};
+    if (auto outputs = from_json(row.bytes(6))) record.outputs = std::move(*outputs);
+    return record;
+  }
+
+  // The tasks of a run that goes on.
+  Result<void> read_past(Run& run) REQUIRES(mutex_) {
+    sql_.select_tasks.bind(1, run.row);
+    auto read = each_row(sql_.select_tasks, [&](const Statement& row) {
+      Task task{task_record(row), row.integer(7), OutputBudget(limits_.output_bytes), {}};
+      run.tasks.emplace(task.record.task, std::move(task));
+    });
+    for (auto& entry : run.tasks) {
+      if (!read) return read;
+      Task& task = entry.second;
+      sql_.select_sizes.bind(1, task.row);
+      read = each_row(sql_.select_sizes, [&](const Statement& row) {
+        task.earlier[static_cast<int>(row.integer(0))] = static_cast<std::size_t>(row.integer(1));
+      });
+      task.budget = earlier_budget(task);
+    }
+    return read;
+  }
+
+  OutputBudget earlier_budget(const Task& task) const {
+    std::size_t used = 0;
+    for (const auto& [attempt, bytes] : task.earlier) used += bytes;
+    return OutputBudget(limits_.output_bytes, used);
   }
 
   static bool lost_to_disk(const Result<void>& written) {
@@ -225,6 +290,10 @@ class SqliteRunLog final : public RunLog {
       changed_.emplace_back(&run, &task);
     }
     buffered_bytes_ += kRowCost;
+    if (std::holds_alternative<TaskStarted>(event.body) && task.earlier.erase(event.attempt) > 0) {
+      task.again = event.attempt;
+      task.budget = earlier_budget(task);
+    }
     if (update_record(task.record, event)) return;
     if (const auto* output = std::get_if<TaskOutput>(&event.body)) {
       add_piece(task, event, stream_name(output->stream), task.budget.take(output->bytes), "");
@@ -273,6 +342,7 @@ class SqliteRunLog final : public RunLog {
     for (const auto& entry : changed_) {
       entry.second->changed = false;
       entry.second->pieces.clear();
+      entry.second->again.reset();
     }
     changed_.clear();
     buffered_bytes_ = 0;
@@ -288,8 +358,13 @@ class SqliteRunLog final : public RunLog {
       statement.bind(1, task.row);
     }
     statement.bind_text(3, record.agent).bind_text(4, record.outcome).bind_text(5, record.message);
-    if (auto done = statement.bind(6, record.attempts).bind(7, record.elapsed_ms).run(); !done) return done;
+    const std::string outputs = record.outputs ? to_json(*record.outputs) : "";
+    statement.bind(6, record.attempts).bind(7, record.elapsed_ms).bind_text(8, outputs);
+    if (auto done = statement.run(); !done) return done;
     if (task.row == 0) task.row = database_->last_row();
+    if (task.again) {
+      if (auto gone = sql_.delete_output.bind(1, task.row).bind(2, *task.again).run(); !gone) return gone;
+    }
     for (const Piece& piece : task.pieces) {
       sql_.insert_output.bind(1, task.row).bind(2, piece.attempt).bind(3, piece.at_ms);
       sql_.insert_output.bind_text(4, piece.source).bind_blob(5, piece.bytes).bind_text(6, piece.fields);

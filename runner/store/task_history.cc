@@ -5,12 +5,25 @@
 #include <algorithm>
 #include <chrono>
 
+#include "runner/base/json.h"
+
 namespace sloth {
+namespace {
+
+// JSON has fewer kinds than Value.
+std::optional<Value> if_json_keeps(const Value& value) {
+  const auto back = from_json(to_json(value));
+  return back && *back == value ? std::optional<Value>(value) : std::nullopt;
+}
+
+}  // namespace
 
 bool update_record(TaskRecord& record, const Event& event) {
   if (!event.agent.empty()) record.agent = event.agent;
   if (std::holds_alternative<TaskStarted>(event.body)) {
     record.outcome.clear();
+    record.message.clear();
+    record.outputs.reset();
     record.attempts = std::max(record.attempts, event.attempt);
     return true;
   }
@@ -20,9 +33,11 @@ bool update_record(TaskRecord& record, const Event& event) {
     return true;
   }
   if (const auto* ended = std::get_if<TaskEnded>(&event.body)) {
+    if (ended->before) return true;  // it is in the record
     record.outcome = outcome_name(ended->outcome.kind);
     record.message = ended->outcome.message;
-    record.attempts = ended->outcome.attempts;
+    record.attempts = std::max(record.attempts, ended->outcome.attempts);
+    record.outputs = if_json_keeps(ended->outcome.outputs);
     record.elapsed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(ended->outcome.elapsed).count();
     return true;
   }

@@ -51,8 +51,8 @@ class Builder {
       names_.push_back(task.name);
       if (added) continue;
       problems_.push_back(
-          {task.place, fmt::format("task \"{}\" is declared twice, first at {}; rename one of them", task.name,
-                                   workflow_.tasks[first->second].place.text())});
+          {task.place, fmt::format("task \"{}\" is declared twice, first at {}; rename one of them",
+                                   task.name, workflow_.tasks[first->second].place.text())});
     }
   }
 

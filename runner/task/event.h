@@ -40,6 +40,7 @@ struct TaskSkipped {
 };
 struct TaskEnded {
   Outcome outcome;
+  bool before = false;  // an earlier process of the same run brought it to that end; now nothing ran
 };
 struct RunEnded {
   int exit_code = 0;
@@ -53,7 +54,8 @@ struct Event {
   std::string task;   // "" for the run's own events
   std::string agent;  // "" here
   int attempt = 0;    // from 1
-  std::variant<RunStarted, TaskStarted, TaskOutput, TaskLog, TaskRetry, TaskSkipped, TaskEnded, RunEnded> body;
+  std::variant<RunStarted, TaskStarted, TaskOutput, TaskLog, TaskRetry, TaskSkipped, TaskEnded, RunEnded>
+      body;
   bool one_of_many = false;  // other agents run this attempt of the task too
 };
 

@@ -119,6 +119,7 @@ void write(Line& line, const TaskSkipped& body) { line.add("reason", body.reason
 void write(Line& line, const TaskEnded& body) {
   const Outcome& outcome = body.outcome;
   line.add("outcome", outcome_name(outcome.kind));
+  if (body.before) line.add("before", true);
   line.add("message", outcome.message);
   line.add("changed", outcome.changed);
   line.add("attempts", outcome.attempts);

@@ -48,6 +48,7 @@ struct Outcome {
   // The task's code is still inside a call that nothing can interrupt. It says nothing more, but it holds a thread: the
   // process must be left with _exit.
   bool stuck = false;
+  std::string agent;                   // that ran it; "" here, and of a task that ran on several
   std::vector<TargetOutcome> targets;  // of a task that ran on several agents
 
   [[nodiscard]] bool succeeded() const { return kind == OutcomeKind::kSucceeded; }

@@ -37,6 +37,16 @@ TEST_CASE("the first example greets") {
   prints(result, "3 tasks: 3 succeeded");
 }
 
+TEST_CASE("delegation builds on an agent, or here, and reports here") {
+  const Sandbox sandbox;
+  const sloth::testing::BackgroundAgent worker(sandbox, "sloth agent start --name worker");
+  const Run result = sandbox.shell("exec sloth run " SLOTH_SOURCE_DIR "/examples/delegation.lua");
+  prints(result, "built 3 pieces on worker");
+  prints(result, "attempt 2 worked");
+  prints(result, "[report] 3 pieces, 12 words");
+  prints(example("delegation.lua"), "[report] 3 pieces, 12 words");
+}
+
 TEST_CASE("data_processing processes every file") {
   prints(example("goroutine/data_processing.lua"), "40 files processed, 0 failed, 820 words");
   prints(example("goroutine/data_processing.lua", "-p files=7 -p workers=2"),

@@ -8,11 +8,13 @@
 //   expect-exit N     it ends with N
 //   file NAME         it is saved as NAME for what follows; a .lua one is checked, not run
 //   output            every line of this ```text block is in the output of the block that ran before, in this
-//   order skip because ...  it does not run here
+//   order agent             it starts an agent, which stays until the page ends; from here on ```lua runs
+//   without --local skip because ...  it does not run here
 // http://localhost:8080 stands for a server of the test's.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +41,7 @@ std::vector<std::string> pages() {
 
 struct Directives {
   bool output = false;
+  bool agent = false;
   bool skip = false;
   int exit_code = 0;
   std::optional<std::string> file;
@@ -49,6 +52,8 @@ Directives read(const FencedBlock& block) {
   for (const std::string& text : block.directives) {
     if (text == "output") {
       result.output = true;
+    } else if (text == "agent") {
+      result.agent = true;
     } else if (text.starts_with("skip because ")) {
       result.skip = true;
     } else if (text.starts_with("expect-exit ")) {
@@ -71,12 +76,16 @@ class Page {
     if (directives.skip) return;
     if (directives.output) return compare(block.text);
     const std::string text = with_server(block.text);
+    if (directives.agent) {
+      agents_.push_back(std::make_unique<BackgroundAgent>(sandbox_, text));
+      return;
+    }
     if (directives.file) {
       sandbox_.write(*directives.file, text);
       if (!directives.file->ends_with(".lua")) return;
       last_ = sandbox_.shell("exec sloth check " + *directives.file);
     } else if (block.language == "lua") {
-      last_ = sandbox_.run(text);
+      last_ = sandbox_.run(text, agents_.empty() ? "--local" : "");
     } else if (block.language == "sh" || block.language == "bash") {
       last_ = sandbox_.shell(text);
     } else {
@@ -104,6 +113,7 @@ class Page {
 
   const HttpServer& server_;
   Sandbox sandbox_;
+  std::vector<std::unique_ptr<BackgroundAgent>> agents_;
   Run last_;
 };
 

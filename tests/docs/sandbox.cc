@@ -1,12 +1,18 @@
 #include "tests/docs/sandbox.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -40,15 +46,19 @@ void Sandbox::write(const std::string& name, std::string_view text) const {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-Run Sandbox::shell(const std::string& script) const {
+std::string Sandbox::command(const std::string& script) const {
   static const std::string kBin = std::filesystem::path(SLOTH_PROGRAM).parent_path().string();
-  const std::string command =
-      "cd " + quoted(directory_.string()) + " && exec env -u http_proxy -u https_proxy" +
-      " HOME=" + quoted(directory_.string()) + " XDG_STATE_HOME=" + quoted(directory_.string() + "/.state") +
-      " TMPDIR=" + quoted(directory_.string()) + " NO_COLOR=1 USER=tester PATH=" + quoted(kBin) +
-      ":\"$PATH\"" + " timeout -k 2 120 sh -ec " + quoted(script) + " 2>&1 </dev/null";
+  return "cd " + quoted(directory_.string()) + " && exec env -u http_proxy -u https_proxy" +
+         " HOME=" + quoted(directory_.string()) +
+         " XDG_STATE_HOME=" + quoted(directory_.string() + "/.state") +
+         " TMPDIR=" + quoted(directory_.string()) + " NO_COLOR=1 USER=tester PATH=" + quoted(kBin) +
+         ":\"$PATH\"" + " sh -ec " + quoted(script);
+}
+
+Run Sandbox::shell(const std::string& script) const {
+  const std::string line = "timeout -k 2 120 sh -c " + quoted(command(script)) + " 2>&1 </dev/null";
   Run run;
-  FILE* pipe = popen(command.c_str(), "r");
+  FILE* pipe = popen(line.c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::array<char, 4096> buffer;
   for (std::size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
@@ -58,9 +68,60 @@ Run Sandbox::shell(const std::string& script) const {
   return run;
 }
 
-Run Sandbox::run(std::string_view text, const std::string& arguments) const {
+Run Sandbox::run(std::string_view text, const std::string& words) const {
   write("block.lua", text);
-  return shell("exec sloth run block.lua --local " + arguments);
+  return shell("exec sloth run block.lua " + words);
+}
+
+BackgroundAgent::BackgroundAgent(const Sandbox& sandbox, const std::string& script) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::seconds kPatience{30};
+  // Attempts of an agent that is root are another user, who must get to their workspace.
+  REQUIRE(chmod(sandbox.directory().c_str(), 0711) == 0);
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  const std::string command = sandbox.command("exec " + script);
+  pid_ = fork();
+  REQUIRE(pid_ >= 0);
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(nothing, STDIN_FILENO);
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  close(ends[1]);
+  output_ = ends[0];
+  std::string said;
+  for (const auto deadline = Clock::now() + kPatience;
+       said.find("connected to the master") == std::string::npos;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd readable{output_, POLLIN, 0};
+    std::array<char, 4096> buffer;
+    ssize_t count = 0;
+    if (left.count() > 0 && poll(&readable, 1, static_cast<int>(left.count())) == 1) {
+      count = read(output_, buffer.data(), buffer.size());
+    }
+    INFO(script << "--- said\n" << said);
+    REQUIRE(count > 0);
+    said.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+BackgroundAgent::~BackgroundAgent() {
+  // Draining, cancelling, leaving at once, then for good.
+  for (const int signal : {SIGTERM, SIGTERM, SIGTERM, SIGKILL}) {
+    kill(pid_, signal);
+    for (int i = 0; i < 100 && pid_ > 0; ++i) {
+      if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+      if (pid_ > 0) poll(nullptr, 0, 50);
+    }
+    if (pid_ < 0) break;
+  }
+  if (pid_ > 0) waitpid(pid_, nullptr, 0);
+  close(output_);
 }
 
 ClosedPort::ClosedPort() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

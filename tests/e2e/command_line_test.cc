@@ -6,7 +6,8 @@
 namespace sloth {
 namespace {
 
-const char kTwoTasks[] = "task(\"build\"):command(\"echo built\"):build()\ntask(\"test\"):command(\"true\"):build()\n";
+const char kTwoTasks[] =
+    "task(\"build\"):command(\"echo built\"):build()\ntask(\"test\"):command(\"true\"):build()\n";
 
 TEST_CASE("version tells which build this is") {
   Sloth sloth;
@@ -22,22 +23,44 @@ TEST_CASE("help is found in the usual places and shows examples") {
 }
 
 TEST_CASE("an unknown flag is told with the nearest one and nothing runs") {
-  Sloth().file("tasks.lua", kTwoTasks).run("run --keep-goin").code(2)
-      .stderr_has("unknown flag \"--keep-goin\"; did you mean \"--keep-going\"?").stdout_is("");
+  Sloth()
+      .file("tasks.lua", kTwoTasks)
+      .run("run --keep-goin")
+      .code(2)
+      .stderr_has("unknown flag \"--keep-goin\"; did you mean \"--keep-going\"?")
+      .stdout_is("");
 }
 
 TEST_CASE("what this version has not yet says so") {
-  Sloth().file("tasks.lua", kTwoTasks).run("run --watch").code(2).stderr_has("--watch is not available in this version");
-  Sloth().file("tasks.lua", kTwoTasks).run("run --output github").code(2).stderr_has("not available in this version");
+  Sloth()
+      .file("tasks.lua", kTwoTasks)
+      .run("run --watch")
+      .code(2)
+      .stderr_has("--watch is not available in this version");
+  Sloth()
+      .file("tasks.lua", kTwoTasks)
+      .run("run --output github")
+      .code(2)
+      .stderr_has("not available in this version");
   Sloth().run("agent list").code(2).stderr_has("\"agent\" is not available in this version");
 }
 
 TEST_CASE("an unknown task is told with the nearest one") {
-  Sloth().file("tasks.lua", kTwoTasks).run("run biuld").code(2).stderr_has("biuld").stderr_has("did you mean \"build\"?");
+  Sloth()
+      .file("tasks.lua", kTwoTasks)
+      .run("run biuld")
+      .code(2)
+      .stderr_has("biuld")
+      .stderr_has("did you mean \"build\"?");
 }
 
 TEST_CASE("a word that is neither command nor task is told with the nearest of both") {
-  Sloth().file("tasks.lua", kTwoTasks).run("lsit").code(2).stderr_has("lsit").stderr_has("did you mean \"sloth list\"?");
+  Sloth()
+      .file("tasks.lua", kTwoTasks)
+      .run("lsit")
+      .code(2)
+      .stderr_has("lsit")
+      .stderr_has("did you mean \"sloth list\"?");
 }
 
 TEST_CASE("with -f a stack name of the original is to be dropped") {
@@ -60,7 +83,10 @@ TEST_CASE("list shows tasks, what they need and where they run") {
     task("deploy"):depends_on("build"):delegate_to("web-1"):command("true"):build()
     local lint = task("lint"):command("true"):build()
     workflow.define("ci", { description = "all of it", tasks = { lint } }))");
-  sloth.run("list").code(0).stdout_has("build   compile it").stdout_has("deploy  needs build  on web-1")
+  sloth.run("list")
+      .code(0)
+      .stdout_has("build   compile it")
+      .stdout_has("deploy  needs build  on web-1")
       .stdout_has("workflow ci: all of it");
   sloth.run("list --output json").code(0).stdout_has("\"name\": \"deploy\"").stdout_has("\"web-1\"");
 }
@@ -81,7 +107,11 @@ TEST_CASE("a mistyped command is recognised where there is no task file") {
 }
 
 TEST_CASE("run -j 0 is refused") {
-  Sloth().file("tasks.lua", "task(\"a\"):command(\"echo RAN\"):build()").run("run -j 0").code(2).stdout_is("")
+  Sloth()
+      .file("tasks.lua", "task(\"a\"):command(\"echo RAN\"):build()")
+      .run("run -j 0")
+      .code(2)
+      .stdout_is("")
       .stderr_has("-j must be 1 or more");
 }
 

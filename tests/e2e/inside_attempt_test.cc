@@ -30,8 +30,11 @@ TEST_CASE("this.workdir.ensure makes the directory and cleanup leaves it") {
 }
 
 TEST_CASE("a string that is no name of the task cannot be called") {
-  Sloth().file("tasks.lua", "task(\"a\"):command(function() local s = \"x\" s() end):build()\n")
-      .run("run").code(1).stdout_has("tasks.lua:1: attempt to call a string value");
+  Sloth()
+      .file("tasks.lua", "task(\"a\"):command(function() local s = \"x\" s() end):build()\n")
+      .run("run")
+      .code(1)
+      .stdout_has("tasks.lua:1: attempt to call a string value");
 }
 
 TEST_CASE("a pool made at file level is refused in a task and in a handler, with the line that made it") {
@@ -53,7 +56,8 @@ TEST_CASE("a pool made at file level is refused in a task and in a handler, with
 }
 
 TEST_CASE("closures see each other's variables inside a task") {
-  Sloth().file("tasks.lua", R"(
+  Sloth()
+      .file("tasks.lua", R"(
     task("a"):command(function()
       local results, wg = {}, goroutine.wait_group()
       wg:add(3)
@@ -61,16 +65,21 @@ TEST_CASE("closures see each other's variables inside a task") {
       wg:wait()
       print(results[1], results[2], results[3])
     end):build())")
-      .run("run").code(0).stdout_has("10\t20\t30");
+      .run("run")
+      .code(0)
+      .stdout_has("10\t20\t30");
 }
 
 TEST_CASE("a library in a folder is found by require and by import") {
-  Sloth().file("lib/util.lua", "return { twice = function(n) return 2 * n end }")
+  Sloth()
+      .file("lib/util.lua", "return { twice = function(n) return 2 * n end }")
       .file("tasks.lua", R"(
     local util = require("lib.util")
     local same = import("lib/util.lua")
     task("a"):command(function() print(util.twice(4), same.twice(5)) end):build())")
-      .run("run").code(0).stdout_has("8\t10");
+      .run("run")
+      .code(0)
+      .stdout_has("8\t10");
 }
 
 }  // namespace

@@ -19,14 +19,18 @@ TEST_CASE("a run is recorded under the XDG state directory") {
 
 TEST_CASE("a record that cannot be written is exit 6 and nothing ran") {
   Sloth sloth;
-  sloth.file("tasks.lua", kTask).file("blocked", "a file").env("XDG_STATE_HOME", sloth.directory() + "/blocked");
+  sloth.file("tasks.lua", kTask)
+      .file("blocked", "a file")
+      .env("XDG_STATE_HOME", sloth.directory() + "/blocked");
   sloth.run("run").code(6).stderr_has("XDG_STATE_HOME").stderr_has("blocked");
   CHECK(::access((sloth.directory() + "/ran").c_str(), F_OK) != 0);
 }
 
 TEST_CASE("a damaged record is named and left alone") {
   Sloth sloth;
-  sloth.file("tasks.lua", kTask).file(".state/sloth/runs.db", "this is no database, but somebody's file, long enough to be looked at........");
+  sloth.file("tasks.lua", kTask)
+      .file(".state/sloth/runs.db",
+            "this is no database, but somebody's file, long enough to be looked at........");
   sloth.run("run").code(6).stderr_has("runs.db");
   CHECK(sloth.content(".state/sloth/runs.db").starts_with("this is no database"));
 }

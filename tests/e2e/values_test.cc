@@ -20,8 +20,11 @@ TEST_CASE("values come from YAML, then the environment, then --set") {
   sloth.run("run -v values.yaml -v more.yaml").code(0).stdout_has("007\t81\tfalse");
   sloth.env("SLOTH_VALUE_APP__PORT", "82");
   sloth.run("run -v values.yaml -v more.yaml").code(0).stdout_has("007\t82\t");
-  sloth.run({"run", "-v", "values.yaml", "--set", "app.port=83", "--set", "app.debug=true", "--set", "hosts=[\"x\",\"y\",\"z\"]"})
-      .code(0).stdout_has("007\t83\ttrue\t3\ty");
+  sloth
+      .run({"run", "-v", "values.yaml", "--set", "app.port=83", "--set", "app.debug=true", "--set",
+            "hosts=[\"x\",\"y\",\"z\"]"})
+      .code(0)
+      .stdout_has("007\t83\ttrue\t3\ty");
 }
 
 TEST_CASE("values are there at file level too") {
@@ -51,7 +54,12 @@ TEST_CASE("a values file that grows without bound by its aliases is refused") {
     for (int i = 0; i < 10; ++i) yaml += (i > 0 ? ",*" : "*") + before;
     yaml += "]\n";
   }
-  Sloth().file("tasks.lua", kShow).file("v.yaml", yaml).run("run -v v.yaml").code(2).stderr_has("more than 1000000");
+  Sloth()
+      .file("tasks.lua", kShow)
+      .file("v.yaml", yaml)
+      .run("run -v v.yaml")
+      .code(2)
+      .stderr_has("more than 1000000");
 }
 
 }  // namespace

@@ -30,29 +30,37 @@ TEST_CASE("a mistyped method is told with the nearest name") {
 }
 
 TEST_CASE("an unknown dependency is told with the nearest name") {
-  refused("task(\"build\"):command(\"touch ran\"):build()\ntask(\"b\"):depends_on(\"buidl\"):command(\"touch ran\"):build()\n",
-          {"tasks.lua:2", "buidl", "did you mean \"build\"?"});
+  refused(
+      "task(\"build\"):command(\"touch ran\"):build()\ntask(\"b\"):depends_on(\"buidl\"):command(\"touch "
+      "ran\"):build()\n",
+      {"tasks.lua:2", "buidl", "did you mean \"build\"?"});
 }
 
 TEST_CASE("a cycle is told as a path") {
-  refused("task(\"a\"):depends_on(\"b\"):command(\"touch ran\"):build()\ntask(\"b\"):depends_on(\"a\"):command(\"true\"):build()\n",
-          {"a -> b -> a"});
+  refused(
+      "task(\"a\"):depends_on(\"b\"):command(\"touch "
+      "ran\"):build()\ntask(\"b\"):depends_on(\"a\"):command(\"true\"):build()\n",
+      {"a -> b -> a"});
 }
 
 TEST_CASE("a name used twice is told with both places") {
-  refused("task(\"a\"):command(\"touch ran\"):build()\ntask(\"a\"):command(\"true\"):build()\n", {"tasks.lua:2", "tasks.lua:1"});
+  refused("task(\"a\"):command(\"touch ran\"):build()\ntask(\"a\"):command(\"true\"):build()\n",
+          {"tasks.lua:2", "tasks.lua:1"});
 }
 
 TEST_CASE("a bad duration is told with the forms") {
-  refused("task(\"a\"):command(\"touch ran\"):timeout(\"5 minutes\"):build()\n", {"tasks.lua:1", "5 minutes", "1h30m"});
+  refused("task(\"a\"):command(\"touch ran\"):timeout(\"5 minutes\"):build()\n",
+          {"tasks.lua:1", "5 minutes", "1h30m"});
   refused("task(\"a\"):command(\"touch ran\"):timeout(0):build()\n", {"tasks.lua:1"});
 }
 
 TEST_CASE("bytecode is refused") { refused("\x1bLJ\x02", {"bytecode is not accepted"}); }
 
 TEST_CASE("all problems are told at once") {
-  refused("task(\"a\"):command(\"true\"):timeout(\"x\"):build()\ntask(\"b\"):command(\"true\"):timeout(\"y\"):build()\n",
-          {"tasks.lua:1", "tasks.lua:2"});
+  refused(
+      "task(\"a\"):command(\"true\"):timeout(\"x\"):build()\ntask(\"b\"):command(\"true\"):timeout(\"y\"):"
+      "build()\n",
+      {"tasks.lua:1", "tasks.lua:2"});
 }
 
 TEST_CASE("a file that is none is told by its kind and does not block") {
@@ -75,35 +83,48 @@ TEST_CASE("a file of a hundred megabytes is refused without being read") {
 }
 
 TEST_CASE("a byte order mark, carriage returns and a first line for the shell are accepted") {
-  Sloth().file("tasks.lua", "\xef\xbb\xbf#!/usr/bin/env sloth\r\ntask(\"a\"):command(function() error(\"x\") end):build()\r\n")
-      .run("run").code(1).stdout_has("tasks.lua:2: x");
+  Sloth()
+      .file(
+          "tasks.lua",
+          "\xef\xbb\xbf#!/usr/bin/env sloth\r\ntask(\"a\"):command(function() error(\"x\") end):build()\r\n")
+      .run("run")
+      .code(1)
+      .stdout_has("tasks.lua:2: x");
 }
 
-TEST_CASE("a task for an agent needs --local, and says so") {
+TEST_CASE("a task for an agent that nobody knows is told with the cure, and runs here with --local") {
   Sloth sloth;
   sloth.file("tasks.lua", R"(task("deploy"):delegate_to("web-1"):command("echo here"):build())");
-  sloth.run("run").code(2).stderr_has("tasks.lua:1: deploy delegates to web-1").stderr_has("--local").stdout_is("");
+  sloth.run("run")
+      .code(2)
+      .stderr_has("tasks.lua:1: task \"deploy\": unknown agent \"web-1\"")
+      .stderr_has("--local")
+      .stdout_is("");
   sloth.run("run --local").code(0).stdout_has("[deploy] here").stdout_has("--local");
 }
 
 TEST_CASE("a capture that cannot be sent is told before anything runs") {
-  refused("local co = coroutine.create(function() end)\ntask(\"a\"):command(function() return co end):build()\n",
-          {"task \"a\"", "co"});
+  refused(
+      "local co = coroutine.create(function() end)\ntask(\"a\"):command(function() return co end):build()\n",
+      {"task \"a\"", "co"});
 }
 
 TEST_CASE("a mistyped method, an unknown dependency and a cycle are told in one go") {
-  refused("task(\"build\"):command(\"touch ran\"):build()\n"
-          "task(\"a\"):depends_on(\"biuld\"):command(\"touch ran\"):build()\n"
-          "task(\"b\"):depends_on(\"c\"):command(\"touch ran\"):build()\n"
-          "task(\"c\"):depends_on(\"b\"):command(\"touch ran\"):build()\n"
-          "task(\"d\"):comand(\"touch ran\"):build()\n",
-          {"tasks.lua:2: task \"a\": unknown dependency \"biuld\"; did you mean \"build\"?", "  2 | task(\"a\")",
-           "tasks.lua:3: tasks depend on each other: b -> c -> b", "tasks.lua:5: task \"d\": \"comand\" is unknown"});
+  refused(
+      "task(\"build\"):command(\"touch ran\"):build()\n"
+      "task(\"a\"):depends_on(\"biuld\"):command(\"touch ran\"):build()\n"
+      "task(\"b\"):depends_on(\"c\"):command(\"touch ran\"):build()\n"
+      "task(\"c\"):depends_on(\"b\"):command(\"touch ran\"):build()\n"
+      "task(\"d\"):comand(\"touch ran\"):build()\n",
+      {"tasks.lua:2: task \"a\": unknown dependency \"biuld\"; did you mean \"build\"?", "  2 | task(\"a\")",
+       "tasks.lua:3: tasks depend on each other: b -> c -> b",
+       "tasks.lua:5: task \"d\": \"comand\" is unknown"});
 }
 
 TEST_CASE("a dependency that was never built is told once") {
   Sloth sloth;
-  sloth.file("tasks.lua", "task(\"a\"):command(\"true\")\ntask(\"b\"):depends_on(\"a\"):command(\"true\"):build()\n");
+  sloth.file("tasks.lua",
+             "task(\"a\"):command(\"true\")\ntask(\"b\"):depends_on(\"a\"):command(\"true\"):build()\n");
   sloth.run("run").code(2).stderr_has("never built").stderr_lacks("unknown dependency");
 }
 

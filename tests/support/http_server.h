@@ -45,7 +45,8 @@ class HttpServer {
   [[nodiscard]] int open() const;          // connections now
   [[nodiscard]] int most_waiting() const;  // most /delay requests that ever waited at once
 
-  // Waits until `holds`, which asks the numbers above and is called whenever one changes. False after `limit`.
+  // Waits until `holds`, which asks the numbers above and is called whenever one changes. False after
+  // `limit`.
   [[nodiscard]] bool wait_until(const std::function<bool()>& holds,
                                 std::chrono::seconds limit = std::chrono::seconds(30)) const;
 

@@ -61,8 +61,11 @@ class LuaFixture {
     host.log = [this](Severity severity, std::string_view text, const Value&) {
       log += std::string(severity_name(severity)) + ": " + std::string(text) + "\n";
     };
-    vm_ = Vm::open({.host = &host, .chunks = &chunks_, .interrupter = &interrupter(),
-                    .memory_limit = options.memory_limit, .jit = options.jit});
+    vm_ = Vm::open({.host = &host,
+                    .chunks = &chunks_,
+                    .interrupter = &interrupter(),
+                    .memory_limit = options.memory_limit,
+                    .jit = options.jit});
     scheduler_ = std::make_unique<Scheduler>(
         *vm_, strand_, Scheduler::Options{.goroutine_limit = options.goroutine_limit, .clock = &clock_});
     if (modules) {

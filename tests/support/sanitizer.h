@@ -5,8 +5,8 @@
 
 namespace sloth::testing {
 
-// The thread sanitizer holds a signal back until the thread next calls into libc: a loop in compiled Lua never does, so it
-// cannot be interrupted there.
+// The thread sanitizer holds a signal back until the thread next calls into libc: a loop in compiled Lua
+// never does, so it cannot be interrupted there.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kSignalsAreHeldBack = true;
 #elif defined(__has_feature)

@@ -20,8 +20,8 @@ class Sloth {
   Sloth(const Sloth&) = delete;
   Sloth& operator=(const Sloth&) = delete;
 
-  // Another process of the program in the same directory, with the same state: an agent beside a run. It must not outlive
-  // this one.
+  // Another process of the program in the same directory, with the same state: an agent beside a run. It must
+  // not outlive this one.
   [[nodiscard]] Sloth beside() const { return Sloth(*this, Beside{}); }
 
   // Before the run. Paths are relative to the directory; folders are made.

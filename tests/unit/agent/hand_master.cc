@@ -32,28 +32,23 @@ std::unique_ptr<Link> HandMaster::dial(Role role) {
 }
 
 void HandMaster::on_message(std::size_t connection, Message message) {
-  std::shared_ptr<Link> link;
-  std::vector<Message> answers;
-  {
-    MutexLock lock(mutex_);
-    if (connection + 1 != links_.size()) return;
-    link = links_[connection];
-    if (std::holds_alternative<AgentHello>(message)) answers.emplace_back(welcome_);
-    if (const auto* part = std::get_if<SpoolPart>(&message)) {
-      std::string& spool = spools_[part->attempt];
-      // Overlap is cut, a gap is asked for again.
-      if (part->offset <= spool.size() && part->offset + part->bytes.size() > spool.size()) {
-        spool += part->bytes.substr(spool.size() - part->offset);
-      }
-      if (spool_acks_) answers.emplace_back(SpoolAck{part->attempt, spool.size()});
-    }
-    if (const auto* result = std::get_if<AttemptResult>(&message); result != nullptr && result_acks_) {
-      answers.emplace_back(ResultAck{result->attempt});
-    }
-  }
-  // Before the test hears of it: what the test sends comes behind the welcome.
-  for (Message& answer : answers) link->send(std::move(answer));
+  // Answers go out under the lock, so that acknowledgements never overtake each other; a link only queues.
+  // They go before the test hears of it: what the test sends comes behind the welcome.
   MutexLock lock(mutex_);
+  if (connection + 1 != links_.size()) return;
+  Link& link = *links_[connection];
+  if (std::holds_alternative<AgentHello>(message)) link.send(welcome_);
+  if (const auto* part = std::get_if<SpoolPart>(&message)) {
+    std::string& spool = spools_[part->attempt];
+    // Overlap is cut, a gap is asked for again.
+    if (part->offset <= spool.size() && part->offset + part->bytes.size() > spool.size()) {
+      spool += part->bytes.substr(spool.size() - part->offset);
+    }
+    if (spool_acks_) link.send(SpoolAck{part->attempt, spool.size()});
+  }
+  if (const auto* result = std::get_if<AttemptResult>(&message); result != nullptr && result_acks_) {
+    link.send(ResultAck{result->attempt});
+  }
   log_.push_back(std::move(message));
   changed_.notify_all();
 }
@@ -134,7 +129,8 @@ bool HandMaster::wait_spool(const std::string& attempt, std::size_t size) {
 }
 
 void HandMaster::acknowledge_spool(const std::string& attempt) {
-  send(SpoolAck{attempt, spool(attempt).size()});
+  MutexLock lock(mutex_);
+  links_.back()->send(SpoolAck{attempt, spools_[attempt].size()});
 }
 
 }  // namespace sloth

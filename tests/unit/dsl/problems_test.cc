@@ -16,8 +16,9 @@ std::string wrong(const std::string& text) {
 
 // The same for one method call on an otherwise good task "t", beside the tasks "a" and "b".
 std::string wrong_call(const std::string& call) {
-  const std::string text = "for _, n in ipairs({ 'a', 'b' }) do task(n):command('x'):build() end task('t'):command('x')" +
-                           call + ":build()";
+  const std::string text =
+      "for _, n in ipairs({ 'a', 'b' }) do task(n):command('x'):build() end task('t'):command('x')" + call +
+      ":build()";
   const std::string whole = problems_of(text);
   CHECK(whole.find("\ntasks.lua") == std::string::npos);  // one problem
   const std::string message = wrong(text);
@@ -57,9 +58,9 @@ TEST_CASE("very many problems are counted, not all shown") {
 }
 
 TEST_CASE("everything of the language that is absent says so") {
-  for (const std::string name :
-       {"dotenv", "serial", "max_failures", "sources", "generates", "artifacts", "consumes", "jit", "memory", "confirm",
-        "interactive", "secret", "matrix", "tags", "namespace", "hidden", "async", "next_if_fail", "uses"}) {
+  for (const std::string name : {"dotenv", "serial", "max_failures", "sources", "generates", "artifacts",
+                                 "consumes", "jit", "memory", "confirm", "interactive", "secret", "matrix",
+                                 "tags", "namespace", "hidden", "async", "next_if_fail", "uses"}) {
     CHECK(wrong_call(":" + name + "('x')") == "\"" + name + "\" is not available in this version");
     CHECK(wrong("task({ name = 't', command = 'x', " + name + " = 'x' })") ==
           "task \"t\": \"" + name + "\" is not available in this version");

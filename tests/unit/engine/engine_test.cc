@@ -161,6 +161,21 @@ TEST_CASE("a failed attempt is repeated as often as allowed") {
   }
 }
 
+TEST_CASE("an attempt whose end is unknown is repeated only when its task says that this does no harm") {
+  EngineFixture fixture;
+  const auto unknown = mock_failure("lost", OutcomeKind::kUnknown);
+  fixture.add("careful").retries.extra_attempts = 3;
+  fixture.runner.behave("careful", {.outcomes = {unknown, {}}});
+  TaskSpec& harmless = fixture.add("harmless");
+  harmless.idempotent = true;
+  harmless.retries.delay = milliseconds(1);
+  fixture.runner.behave("harmless", {.outcomes = {unknown, {}}});
+  fixture.options.keep_going = true;
+  const RunReport report = fixture.run();
+  CHECK(report.exit_code() == 3);
+  CHECK(fixture.runner.started() == Lines{"careful", "harmless", "harmless"});
+}
+
 TEST_CASE("a stop request cancels what runs, lets nothing start and gives 130") {
   EngineFixture fixture;
   fixture.add("server").finally_action = plan_function();

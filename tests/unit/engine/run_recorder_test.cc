@@ -11,13 +11,22 @@ namespace {
 class CountingLog final : public RunLog {
  public:
   struct Counts {
-    std::atomic<int> begun{0}, appended{0}, ended{0};
+    std::atomic<int> begun{0}, appended{0}, ended{0}, flushed{0};
+    std::atomic<std::int64_t> resumed_after{0};
     std::atomic<bool> full{false};
   };
   explicit CountingLog(Counts& counts) : counts_(counts) {}
 
   Result<void> begin(const RunRecord&) override {
     ++counts_.begun;
+    return {};
+  }
+  Result<void> resume(const std::string&, std::int64_t before, std::int64_t) override {
+    counts_.resumed_after = before;
+    return {};
+  }
+  Result<void> flush() override {
+    ++counts_.flushed;
     return {};
   }
   Result<void> append(const Event&) override {
@@ -65,6 +74,20 @@ TEST_CASE("every event is in the log when the recorder is closed") {
   CHECK(fixture.counts.appended == 1000);
   CHECK(fixture.counts.ended == 1);
   CHECK(fixture.recorder.close(0).ok());
+  CHECK(fixture.counts.ended == 1);
+}
+
+TEST_CASE("a run that goes on is resumed in the log instead of begun, and nothing is held back") {
+  RecorderFixture fixture;
+  REQUIRE(fixture.recorder.opened().ok());
+  fixture.recorder.resume_after(4711);
+  REQUIRE(fixture.recorder.begin().ok());
+  CHECK(fixture.counts.resumed_after == 4711);
+  fixture.recorder.on_event(output_event());
+  CHECK(fixture.recorder.close(0).ok());
+  CHECK(fixture.counts.begun == 0);
+  CHECK(fixture.counts.appended == 1);
+  CHECK(fixture.counts.flushed == 1);
   CHECK(fixture.counts.ended == 1);
 }
 

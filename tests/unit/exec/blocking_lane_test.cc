@@ -13,6 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using test::Countdown;
+using test::spin;
 using test::eventually;
 
 TEST_CASE("the blocking lane uses as many threads as its bound, never more") {
@@ -78,7 +79,7 @@ TEST_CASE("a job that arrives just as the last thread gives up still runs") {
     Countdown finished(1);
     REQUIRE(lane.post([&finished] { finished.done(); }));
     REQUIRE(finished.wait());
-    for (int pause = 0; pause < i % 40; ++pause) std::this_thread::yield();
+    spin(std::chrono::microseconds(2 * (i % 40)));  // about when the thread's patience ends
   }
   lane.close();
   lane.join();

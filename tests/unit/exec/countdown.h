@@ -44,6 +44,14 @@ class Countdown {
   int left_ GUARDED_BY(mutex_);
 };
 
+// Keeps this thread busy that long, to shift it against others. Yielding instead would, beside other busy
+// programs, cost a slice of theirs each time.
+inline void spin(std::chrono::microseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < until) {
+  }
+}
+
 // For states that only polling shows (a thread that has ended): true once `holds`, false after patience.
 template <class Holds>
 bool eventually(Holds holds) {

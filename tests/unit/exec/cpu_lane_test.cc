@@ -19,6 +19,7 @@ namespace sloth {
 namespace {
 
 using test::Countdown;
+using test::spin;
 using test::eventually;
 
 std::multiset<std::string> thread_names() {
@@ -212,7 +213,7 @@ TEST_CASE("no wake-up is lost between a poster outside and workers that fall asl
     executor.post([&finished] { finished.done(); });
     REQUIRE(finished.wait());
     // Now and then long enough for everybody to lie down, or to be just about to.
-    for (int i = 0; i < round % 64; ++i) std::this_thread::yield();
+    spin(std::chrono::microseconds(round % 64));
   }
 }
 

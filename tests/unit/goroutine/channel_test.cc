@@ -61,10 +61,13 @@ TEST_CASE("directions and misuse raise") {
   CHECK(lua.text("goroutine.channel(-1)") == "error: test.lua:1: capacity must be non-negative");
   CHECK(lua.text("goroutine.channel(0, 'up')") ==
         "error: test.lua:1: direction must be 'bidirectional', 'send', or 'receive'");
-  CHECK(lua.text("goroutine.channel(1, 'receive'):send(1)") == "error: test.lua:1: cannot send on receive-only channel");
-  CHECK(lua.text("goroutine.channel(1, 'send'):receive()") == "error: test.lua:1: cannot receive on send-only channel");
+  CHECK(lua.text("goroutine.channel(1, 'receive'):send(1)") ==
+        "error: test.lua:1: cannot send on receive-only channel");
+  CHECK(lua.text("goroutine.channel(1, 'send'):receive()") ==
+        "error: test.lua:1: cannot receive on send-only channel");
   CHECK(lua.text("goroutine.channel_send({}, 1)").find("channel expected, got table") != std::string::npos);
-  CHECK(lua.text("local ch = goroutine.channel(2) return ch:try_send(1), ch:try_send(2), ch:try_send(3), ch:len(), ch:cap(),\n"
+  CHECK(lua.text("local ch = goroutine.channel(2) return ch:try_send(1), ch:try_send(2), ch:try_send(3), "
+                 "ch:len(), ch:cap(),\n"
                  "ch:try_receive()") == "true true false 2 2 1 true");
 }
 
@@ -80,8 +83,8 @@ TEST_CASE("select takes exactly one ready case and disarms the others") {
     })
     -- Nobody is left waiting on a: a try_send finds no receiver.
     return index, result, got, a:try_send(1))") == "2 true \"second\" false");
-  CHECK(lua.text("local ch = goroutine.channel() return (goroutine.select({{channel = ch, receive = true}, {default = true}}))") ==
-        "2");
+  CHECK(lua.text("local ch = goroutine.channel() return (goroutine.select({{channel = ch, receive = true}, "
+                 "{default = true}}))") == "2");
   CHECK(lua.text(R"(
     local ch = goroutine.channel()
     local h = goroutine.async(function() return (goroutine.select({{ channel = ch, send = "v" }})) end)
@@ -92,9 +95,11 @@ TEST_CASE("select takes exactly one ready case and disarms the others") {
 
 TEST_CASE("a closed channel makes its case ready") {
   Goroutines lua;
-  CHECK(lua.text("local ch = goroutine.channel() goroutine.spawn(function() goroutine.sleep(1) ch:close() end)\n"
-                 "local v, ok = 1, 1 goroutine.select({{channel = ch, receive = true, handler = function(a, b) v, ok = a, b end}})\n"
-                 "return v, ok") == "null false");
+  CHECK(lua.text(
+            "local ch = goroutine.channel() goroutine.spawn(function() goroutine.sleep(1) ch:close() end)\n"
+            "local v, ok = 1, 1 goroutine.select({{channel = ch, receive = true, handler = function(a, b) v, "
+            "ok = a, b end}})\n"
+            "return v, ok") == "null false");
 }
 
 TEST_CASE("select is fair among ready cases") {
@@ -112,8 +117,8 @@ TEST_CASE("select is fair among ready cases") {
 
 TEST_CASE("select_timeout has the original's shape") {
   Goroutines lua;
-  CHECK(lua.text("local ch = goroutine.channel() return goroutine.select_timeout(2, {{channel = ch, receive = true}})") ==
-        "true null");
+  CHECK(lua.text("local ch = goroutine.channel() return goroutine.select_timeout(2, {{channel = ch, receive "
+                 "= true}})") == "true null");
   CHECK(lua.text("local ch = goroutine.channel(1) ch:send(1)\n"
                  "return goroutine.select_timeout(50, {{channel = ch, receive = true}})") == "false 1");
   CHECK(lua.text("return goroutine.select_timeout(2, {})") == "true null");

@@ -68,7 +68,9 @@ class WithDoor {
 
 TEST_CASE("a waker's values are what the waiting call returns") {
   WithDoor with;
-  std::thread other([&] { with.when_waiting(1, [&] { with.door.take().resolve(Value::List{1, "two", Value()}); }); });
+  std::thread other([&] {
+    with.when_waiting(1, [&] { with.door.take().resolve(Value::List{1, "two", Value()}); });
+  });
   CHECK(with.lua.run("return door.wait()").text() == "1 \"two\" null");
   other.join();
 }
@@ -104,9 +106,11 @@ TEST_CASE("a timeout ends the native wait before it returns") {
 
 TEST_CASE("offloaded work runs elsewhere and comes back") {
   WithDoor with;
-  CHECK(with.lua.run("local hs = {} for i = 1, 200 do hs[i] = goroutine.async(door.compute, i) end\n"
-                     "local s = 0 for _, r in ipairs(goroutine.await_all(hs)) do s = s + r.values[1] end return s")
-            .text() == "40200");
+  CHECK(
+      with.lua
+          .run("local hs = {} for i = 1, 200 do hs[i] = goroutine.async(door.compute, i) end\n"
+               "local s = 0 for _, r in ipairs(goroutine.await_all(hs)) do s = s + r.values[1] end return s")
+          .text() == "40200");
 }
 
 TEST_CASE("a wait under way is no deadlock") {
@@ -120,7 +124,12 @@ TEST_CASE("a waker that comes after its scheduler is gone does nothing") {
   Waker late;
   {
     auto with = std::make_unique<WithDoor>();
-    std::thread other([&] { with->when_waiting(1, [&] { late = with->door.take(); late.resolve(Value::List{}); }); });
+    std::thread other([&] {
+      with->when_waiting(1, [&] {
+        late = with->door.take();
+        late.resolve(Value::List{});
+      });
+    });
     with->lua.run("door.wait()");
     other.join();
   }

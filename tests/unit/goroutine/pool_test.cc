@@ -68,29 +68,35 @@ TEST_CASE("results of jobs are there for who asks") {
     local c1 = goroutine.pool_result("p", c)
     local none, why = goroutine.pool_result("p", "p-9")
     goroutine.pool_close("p")
-    return r[1], r[2], r[3], r[4], ok, e, c1, none, why)") == "true 1 null 3 false \"bad\" true false \"job not found: p-9\"");
+    return r[1], r[2], r[3], r[4], ok, e, c1, none, why)") ==
+        "true 1 null 3 false \"bad\" true false \"job not found: p-9\"");
 }
 
 TEST_CASE("a failed job is logged at once and fails the task when nothing looked at it") {
   Goroutines lua;
-  auto ran = lua.run("goroutine.pool_create('tests')\nfor i = 1, 5 do goroutine.pool_submit('tests', function()\n"
-                     "if i == 3 then error('broken') end end) end\ngoroutine.pool_close('tests')");
+  auto ran = lua.run(
+      "goroutine.pool_create('tests')\nfor i = 1, 5 do goroutine.pool_submit('tests', function()\n"
+      "if i == 3 then error('broken') end end) end\ngoroutine.pool_close('tests')");
   CHECK(lua.log.find("pool \"tests\": job tests-3 failed: test.lua:3: broken") != std::string::npos);
   REQUIRE(ran.outcome.unawaited.size() == 1);
   CHECK(ran.outcome.unawaited[0].message == "pool \"tests\": 1 of 5 jobs failed and nothing looked at it");
   const std::string job = "goroutine.pool_create('t') goroutine.pool_submit('t', error) ";
   CHECK(lua.run(job + "goroutine.pool_wait('t') goroutine.pool_close('t')").outcome.unawaited.size() == 1);
-  ran = lua.run(job + "local ok, report = goroutine.pool_wait('t') goroutine.pool_close('t') return report.failed, #report.errors");
+  ran = lua.run(job +
+                "local ok, report = goroutine.pool_wait('t') goroutine.pool_close('t') return report.failed, "
+                "#report.errors");
   CHECK(ran.text() == "1 1");
   CHECK(ran.outcome.unawaited.empty());
-  CHECK(lua.run(job + "goroutine.pool_wait('t') goroutine.pool_stats('t') goroutine.pool_close('t')").outcome.unawaited.empty());
+  CHECK(lua.run(job + "goroutine.pool_wait('t') goroutine.pool_stats('t') goroutine.pool_close('t')")
+            .outcome.unawaited.empty());
 }
 
 TEST_CASE("pools left open are named, many of them in one line") {
   Goroutines lua;
   auto ran = lua.run("goroutine.pool_create('leak', {})");
   CHECK(ran.outcome.warnings ==
-        std::vector<std::string>{"pool \"leak\" (made at test.lua:1) was never closed; goroutine.pool_close ends it"});
+        std::vector<std::string>{
+            "pool \"leak\" (made at test.lua:1) was never closed; goroutine.pool_close ends it"});
   ran = lua.run("for i = 1, 1000 do goroutine.pool_create('pool' .. i, {}) end");
   REQUIRE(ran.outcome.warnings.size() == 1);
   CHECK(ran.outcome.warnings[0].starts_with("1000 pools were never closed"));
@@ -100,18 +106,21 @@ TEST_CASE("wrong use of pools is told") {
   Goroutines lua;
   CHECK(lua.text("goroutine.pool_create('p')\ngoroutine.pool_create('p')") ==
         "error: test.lua:2: pool \"p\" already exists (made at test.lua:1)");
-  CHECK(lua.text("goroutine.pool_create('p') goroutine.pool_close('p') return goroutine.pool_create('p'), goroutine.pool_close('p')") ==
-        "true true");
+  CHECK(lua.text("goroutine.pool_create('p') goroutine.pool_close('p') return goroutine.pool_create('p'), "
+                 "goroutine.pool_close('p')") == "true true");
   for (const char* workers : {"0", "-1", "1.5", "'ten'", "1e9"}) {
-    CHECK(lua.text(std::string("goroutine.pool_create('p', {workers = ") + workers + "})").find("bad option \"workers\"") !=
-          std::string::npos);
+    CHECK(lua.text(std::string("goroutine.pool_create('p', {workers = ") + workers + "})")
+              .find("bad option \"workers\"") != std::string::npos);
   }
-  CHECK(lua.text("goroutine.pool_create('p', {wokers = 3})").find("unknown option \"wokers\"") != std::string::npos);
+  CHECK(lua.text("goroutine.pool_create('p', {wokers = 3})").find("unknown option \"wokers\"") !=
+        std::string::npos);
   CHECK(lua.text("return goroutine.pool_submit('none', print)") == "null \"pool not found: none\"");
   CHECK(lua.text("return goroutine.pool_wait('none')") == "false \"pool not found: none\"");
   CHECK(lua.text("return goroutine.pool_stats('none'), goroutine.pool_close('none')") == "null false");
-  CHECK(lua.text("goroutine.pool_create('p') goroutine.pool_close('p') return goroutine.pool_submit('p', print)") ==
-        "null \"pool is closed\"");
+  CHECK(
+      lua.text(
+          "goroutine.pool_create('p') goroutine.pool_close('p') return goroutine.pool_submit('p', print)") ==
+      "null \"pool is closed\"");
 }
 
 TEST_CASE("a timeout around a pool ends its jobs") {

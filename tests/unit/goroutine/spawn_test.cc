@@ -14,22 +14,26 @@ TEST_CASE("goroutines share variables and run first in, first out") {
 
 TEST_CASE("arguments and results pass, nil among them") {
   Goroutines lua;
-  CHECK(lua.text("return goroutine.await(goroutine.async(function(...) return select('#', ...), ... end, 1, nil, 3, nil))") ==
-        "true 4 1 null 3 null");
+  CHECK(lua.text("return goroutine.await(goroutine.async(function(...) return select('#', ...), ... end, 1, "
+                 "nil, 3, nil))") == "true 4 1 null 3 null");
   CHECK(lua.text("local h = goroutine.async(function() return 7 end)\n"
-                 "return goroutine.await(h), select(2, goroutine.await(h)), h:status()") == "true 7 \"done\"");
+                 "return goroutine.await(h), select(2, goroutine.await(h)), h:status()") ==
+        "true 7 \"done\"");
   CHECK(lua.text("local h = goroutine.async(function() error({code = 3}) end)\n"
                  "local ok, e = h:await() return ok, e.code, h:status()") == "false 3 \"failed\"");
 }
 
 TEST_CASE("await_all keeps the order given and names a hole") {
   Goroutines lua;
-  CHECK(lua.text("local function f(ms, v) return goroutine.async(function() goroutine.sleep(ms) return v end) end\n"
-                 "local r = goroutine.await_all({f(9, 'a'), f(1, 'b'), goroutine.async(function() error('x', 0) end)})\n"
-                 "return r[1].values[1], r[2].values[1], r[3].success, r[3].error, r[1].values.n") ==
-        "\"a\" \"b\" false \"x\" 1");
-  CHECK(lua.text("local h = goroutine.async(function() end) goroutine.await_all({h, nil, h})").find("at index 2, got nil") !=
-        std::string::npos);
+  CHECK(
+      lua.text(
+          "local function f(ms, v) return goroutine.async(function() goroutine.sleep(ms) return v end) end\n"
+          "local r = goroutine.await_all({f(9, 'a'), f(1, 'b'), goroutine.async(function() error('x', 0) "
+          "end)})\n"
+          "return r[1].values[1], r[2].values[1], r[3].success, r[3].error, r[1].values.n") ==
+      "\"a\" \"b\" false \"x\" 1");
+  CHECK(lua.text("local h = goroutine.async(function() end) goroutine.await_all({h, nil, h})")
+            .find("at index 2, got nil") != std::string::npos);
   CHECK(lua.text("goroutine.await(nil)").find("bad argument #1") != std::string::npos);
 }
 
@@ -59,7 +63,8 @@ TEST_CASE("an error that nobody awaits is logged with its place and reported at 
 
 TEST_CASE("an error is somebody's business once awaited, detached, or both async and awaited later") {
   Goroutines lua;
-  CHECK(lua.run("local h = goroutine.async(function() error('x') end) goroutine.sleep(2) h:await()").outcome.unawaited.empty());
+  CHECK(lua.run("local h = goroutine.async(function() error('x') end) goroutine.sleep(2) h:await()")
+            .outcome.unawaited.empty());
   CHECK(lua.log.empty());
   CHECK(lua.run("goroutine.spawn(function() error('x') end):detach()").outcome.unawaited.empty());
   CHECK(lua.run("goroutine.async(function() error('x') end)").outcome.unawaited.size() == 1);
@@ -105,13 +110,14 @@ TEST_CASE("limits and misuse") {
   CHECK(lua.text("goroutine.sleep(0/0)").find("bad argument #1") != std::string::npos);
   CHECK(lua.text("local h h = goroutine.spawn(function() h:await() end) goroutine.sleep(1) return h:await()")
             .find("cannot await itself") != std::string::npos);
-  CHECK(lua.text("return goroutine.nonsense").find("goroutine.nonsense is not available") != std::string::npos);
+  CHECK(lua.text("return goroutine.nonsense").find("goroutine.nonsense is not available") !=
+        std::string::npos);
 }
 
 TEST_CASE("waiting where Lua cannot yield says so") {
   Goroutines lua;
-  CHECK(lua.text("table.sort({3, 2, 1}, function(a, b) goroutine.sleep(1) return a < b end)").find("cannot wait here") !=
-        std::string::npos);
+  CHECK(lua.text("table.sort({3, 2, 1}, function(a, b) goroutine.sleep(1) return a < b end)")
+            .find("cannot wait here") != std::string::npos);
   CHECK(lua.text("string.gsub('abc', '.', function() goroutine.sleep(1) end)").find("cannot wait here") !=
         std::string::npos);
 }
@@ -134,7 +140,8 @@ TEST_CASE("a wait inside a coroutine of the user's own parks the whole goroutine
 
 TEST_CASE("100,000 goroutines sleep at the same time") {
   Goroutines lua;
-  CHECK(lua.text("local n = 0 for i = 1, 100000 do goroutine.spawn(function() goroutine.sleep(10) n = n + 1 end) end\n"
+  CHECK(lua.text("local n = 0 for i = 1, 100000 do goroutine.spawn(function() goroutine.sleep(10) n = n + 1 "
+                 "end) end\n"
                  "goroutine.sleep(1) while n < 100000 do goroutine.sleep(5) end return n") == "100000");
 }
 

@@ -17,8 +17,10 @@ std::vector<std::string> bodies(std::vector<std::string> waits, const std::vecto
 
 TEST_CASE("timeout passes results and errors through") {
   Goroutines lua;
-  CHECK(lua.text("return goroutine.timeout(5000, function(a, b) return b, nil, a end, 1, 2)") == "true 2 null 1");
-  CHECK(lua.text("return goroutine.timeout(5000, function() goroutine.sleep(1) return 'late' end)") == "true \"late\"");
+  CHECK(lua.text("return goroutine.timeout(5000, function(a, b) return b, nil, a end, 1, 2)") ==
+        "true 2 null 1");
+  CHECK(lua.text("return goroutine.timeout(5000, function() goroutine.sleep(1) return 'late' end)") ==
+        "true \"late\"");
   CHECK(lua.text("return goroutine.timeout(5000, function() error('x') end)") == "false \"test.lua:1: x\"");
   CHECK(lua.text("goroutine.timeout(0, function() end)").find("bad argument #1") != std::string::npos);
   CHECK(lua.text("goroutine.timeout(10)").find("bad argument #2") != std::string::npos);
@@ -31,7 +33,8 @@ TEST_CASE("timeout ends loops of every kind") {
          bodies({"goroutine.sleep(60000)"},
                 {"while true do end", "while true do pcall(function() while true do end end) end",
                  "while true do pcall(goroutine.sleep, 1) end", "repeat until false",
-                 "local t = {} while true do t[#t % 100 + 1] = {} end", "coroutine.wrap(function() while true do end end)()",
+                 "local t = {} while true do t[#t % 100 + 1] = {} end",
+                 "coroutine.wrap(function() while true do end end)()",
                  "goroutine.timeout(60000, function() while true do end end)"})) {
       INFO(body);
       CHECK(lua.text("return goroutine.timeout(30, function() " + body + " end)") ==
@@ -91,8 +94,9 @@ TEST_CASE("a timeout does not touch others that run meanwhile") {
 
 TEST_CASE("a root's own deadline ends endless loops and waits") {
   Goroutines lua;
-  for (const std::string& body : bodies({"goroutine.sleep(60000)"}, {"while true do end",
-                                                                      "while true do pcall(function() while true do end end) end"})) {
+  for (const std::string& body :
+       bodies({"goroutine.sleep(60000)"},
+              {"while true do end", "while true do pcall(function() while true do end end) end"})) {
     const auto ran = lua.run(body, std::chrono::milliseconds(30));
     CHECK(ran.outcome.kind == RootOutcome::Kind::kTimedOut);
   }

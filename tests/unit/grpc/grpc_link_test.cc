@@ -1,9 +1,9 @@
 #include "agent/grpc_link.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <chrono>
 #include <string>
@@ -136,7 +136,8 @@ TEST_CASE("messages go both ways over a stream, in order, and the role is that o
   for (Inbox* end : {&inbox, &served.inbox(0)}) {
     const auto messages = end->messages();
     bool in_order = true;
-    for (std::uint64_t i = 0; i < kCount; ++i) in_order = in_order && std::get<SpoolAck>(messages[i]).offset == i;
+    for (std::uint64_t i = 0; i < kCount; ++i)
+      in_order = in_order && std::get<SpoolAck>(messages[i]).offset == i;
     CHECK(in_order);
   }
 }

@@ -10,7 +10,9 @@ namespace {
 
 // A module that comes when first named in the receiver. Its Lua half needs a built-in that scripts replace.
 Module module() {
-  return {.name = "shout", .natives = {}, .lua = "local t = {} function t.text(s) return type(s) .. '!' end return t"};
+  return {.name = "shout",
+          .natives = {},
+          .lua = "local t = {} function t.text(s) return type(s) .. '!' end return t"};
 }
 
 // A plan VM that runs a file, and a fresh VM in which a function of it is revived and called.
@@ -86,7 +88,8 @@ std::string sent(const std::string& text) {
 TEST_CASE("captured values travel as they are when loading ends") {
   CHECK(sent("local a, b, c = 1, 'x', true\nreturn function() return a, b, c end") == "1 x true");
   CHECK(sent("local n = 0\nn = n + 41\nreturn function() n = n + 1 return n end") == "42");
-  CHECK(sent("local t = {1, {2}, k = 'v'}\nreturn function() return t[1], t[2][1], t.k, #t end") == "1 2 v 2");
+  CHECK(sent("local t = {1, {2}, k = 'v'}\nreturn function() return t[1], t[2][1], t.k, #t end") ==
+        "1 2 v 2");
   CHECK(sent("local n = 5LL\nlocal u = 18446744073709551615ULL\nreturn function() return n, u end") ==
         "5LL 18446744073709551615ULL");
   CHECK(sent("return function(...) return select('#', ...) end") == "0");
@@ -95,9 +98,11 @@ TEST_CASE("captured values travel as they are when loading ends") {
 TEST_CASE("cycles, shared tables and metatables are kept") {
   CHECK(sent("local t = {} t.self = t\nreturn function() return t.self == t end") == "true");
   CHECK(sent("local s = {1}\nlocal a, b = {s}, {s}\nreturn function() return a[1] == b[1] end") == "true");
-  CHECK(sent("local C = {} C.__index = C function C:get() return self.v end\n"
-             "local o = setmetatable({v = 7}, C)\nreturn function() return o:get(), getmetatable(o) == C end") ==
-        "7 true");
+  CHECK(
+      sent(
+          "local C = {} C.__index = C function C:get() return self.v end\n"
+          "local o = setmetatable({v = 7}, C)\nreturn function() return o:get(), getmetatable(o) == C end") ==
+      "7 true");
 }
 
 TEST_CASE("variables that two functions share stay shared") {
@@ -116,18 +121,20 @@ TEST_CASE("recursion and mutual recursion work") {
 }
 
 TEST_CASE("user globals travel, also through other functions") {
-  CHECK(sent("function helper() return base + 1 end\nbase = 10\nreturn function() return helper() end") == "11");
+  CHECK(sent("function helper() return base + 1 end\nbase = 10\nreturn function() return helper() end") ==
+        "11");
 }
 
 TEST_CASE("a user global named like a built-in replaces it there") {
-  CHECK(sent("function load(x) return 'loaded ' .. x end\nreturn function() return load('d') end") == "loaded d");
+  CHECK(sent("function load(x) return 'loaded ' .. x end\nreturn function() return load('d') end") ==
+        "loaded d");
   CHECK(sent("local old = load\nfunction load() return 1 end\n"
              "return function() return load(), old('return 2')() end") == "1 2");
 }
 
 TEST_CASE("fields added to library tables travel") {
-  CHECK(sent("function string.shout(s) return s:upper() .. '!' end\nreturn function() return ('a'):shout() end") ==
-        "A!");
+  CHECK(sent("function string.shout(s) return s:upper() .. '!' end\nreturn function() return ('a'):shout() "
+             "end") == "A!");
 }
 
 TEST_CASE("_G takes all user globals along") {
@@ -145,19 +152,23 @@ TEST_CASE("functions that ran hot before travel the same") {
 
 TEST_CASE("functions with constant tables are found whatever order the VM keeps their keys in") {
   for (int i = 0; i < 20; ++i) {
-    CHECK(sent("return function()\n local t = {alpha = 1, beta = 2, gamma = 3, delta = 4, epsilon = 5, zeta = 6, 'x'}\n"
+    CHECK(sent("return function()\n local t = {alpha = 1, beta = 2, gamma = 3, delta = 4, epsilon = 5, zeta "
+               "= 6, 'x'}\n"
                " return t.alpha + t.beta + t.gamma + t.delta + t.epsilon + t.zeta, t[1] end") == "21 x");
   }
 }
 
 TEST_CASE("modules are there when named, captured or required, whatever the script made of their names") {
   CHECK(sent("return function() return shout.text(1), require('shout') == shout end") == "number! true");
-  CHECK(sent("local s = require('shout')\nreturn function() return s.text('x'), s == shout end") == "string! true");
+  CHECK(sent("local s = require('shout')\nreturn function() return s.text('x'), s == shout end") ==
+        "string! true");
   CHECK(sent("local f = shout.text\nreturn function() return f(nil), f == shout.text end") == "nil! true");
-  CHECK(sent("function type() return 'mine' end\nreturn function() return type(1), shout.text(1) end") == "mine number!");
+  CHECK(sent("function type() return 'mine' end\nreturn function() return type(1), shout.text(1) end") ==
+        "mine number!");
   CHECK(sent("setmetatable(_G, {__index = function(_, k) error('strict: ' .. k) end})\n"
              "return function() return shout.text(1) end") == "number!");
-  CHECK(sent("shout = 'own'\nreturn function() return shout, require('shout').text(1), shout end") == "own number! own");
+  CHECK(sent("shout = 'own'\nreturn function() return shout, require('shout').text(1), shout end") ==
+        "own number! own");
 }
 
 TEST_CASE("errors name file and line in the receiver") {
@@ -165,14 +176,16 @@ TEST_CASE("errors name file and line in the receiver") {
 }
 
 TEST_CASE("what cannot travel is refused with its whole path") {
-  CHECK(sent("local pool = {conn = coroutine.create(function() end)}\n\nreturn function() return pool end") ==
-        "refused: task \"t\": cannot send capture \"pool.conn\" (thread) used at tasks.lua:3; create it inside "
-        "the function that uses it");
+  CHECK(
+      sent("local pool = {conn = coroutine.create(function() end)}\n\nreturn function() return pool end") ==
+      "refused: task \"t\": cannot send capture \"pool.conn\" (thread) used at tasks.lua:3; create it inside "
+      "the function that uses it");
   CHECK(sent("local f = io.stdout\nreturn function() return f end") ==
         "refused: task \"t\": cannot send capture \"f\" (userdata) used at tasks.lua:2; create it inside the "
         "function that uses it");
   CHECK(sent("local f = setfenv(function() return x end, {x = 1})\nreturn function() return f() end") ==
-        "refused: task \"t\": cannot send capture \"f\" (function with an environment of its own (setfenv)) used at "
+        "refused: task \"t\": cannot send capture \"f\" (function with an environment of its own (setfenv)) "
+        "used at "
         "tasks.lua:1; hand it what it needs as arguments or captures");
 }
 
@@ -182,7 +195,8 @@ TEST_CASE("an object may say itself what travels in its place") {
 }
 
 TEST_CASE("two functions of one store share what they capture") {
-  Sender sender("local t = {n = 0}\nreturn function() t.n = t.n + 1 return t.n end, function() return t.n end");
+  Sender sender(
+      "local t = {n = 0}\nreturn function() t.n = t.n + 1 return t.n end, function() return t.n end");
   auto first = sender.add(1);
   auto second = sender.add(2);
   REQUIRE(first.ok());

@@ -13,7 +13,8 @@ std::string read(const std::string& text, CodecLimits limits = {}) {
   luaL_openlibs(L);
   REQUIRE(luaL_dostring(L, ("return " + text).c_str()) == 0);
   auto value = to_value(L, -1, "outputs", limits);
-  std::string result = value ? std::string(kind_name(value->kind())) + " " + to_json(*value) : value.error().message;
+  std::string result =
+      value ? std::string(kind_name(value->kind())) + " " + to_json(*value) : value.error().message;
   if (value) {
     push_value(L, *value);
     auto again = to_value(L, -1, "outputs", limits);
@@ -40,11 +41,13 @@ TEST_CASE("Lua values become Values and come back the same") {
 TEST_CASE("what cannot be sent is refused with its path") {
   CHECK(read("{a = {b = {1, 2, print}}}") == "outputs.a.b[3] is a function, which cannot be sent");
   CHECK(read("{x = coroutine.create(print)}") == "outputs.x is a thread, which cannot be sent");
-  CHECK(read("(function() local t = {} t.me = {t} return t end)()") == "outputs.me[1] contains itself, which cannot be sent");
-  CHECK(read("(function() local t = {} for i = 1, 150 do t = {t} end return t end)()").find("nested deeper than 100") !=
-        std::string::npos);
+  CHECK(read("(function() local t = {} t.me = {t} return t end)()") ==
+        "outputs.me[1] contains itself, which cannot be sent");
+  CHECK(read("(function() local t = {} for i = 1, 150 do t = {t} end return t end)()")
+            .find("nested deeper than 100") != std::string::npos);
   CHECK(read("{[print] = 1}") == "outputs has a function as a key, which cannot be sent");
-  CHECK(read("{big = ('x'):rep(2000)}", {.bytes = 1000}) == "outputs.big makes the whole larger than 1000 bytes");
+  CHECK(read("{big = ('x'):rep(2000)}", {.bytes = 1000}) ==
+        "outputs.big makes the whole larger than 1000 bytes");
 }
 
 }  // namespace

@@ -72,7 +72,8 @@ TEST_CASE("plain Lua runs, errors carry file and line") {
   CHECK(machine.run("return 1 + 1, 'x'") == "2 x");
   CHECK(machine.run("\nerror('boom')") == "error: test.lua:2: boom");
   CHECK(machine.run("x = = 1") == "load: test.lua:1: unexpected symbol near '='");
-  CHECK(machine.run("error({})") == "error: error object is a table value; raise a text, or a table with __tostring");
+  CHECK(machine.run("error({})") ==
+        "error: error object is a table value; raise a text, or a table with __tostring");
   CHECK(machine.run("error(setmetatable({}, {__tostring = function() return 'mine' end}))") == "error: mine");
   CHECK(machine.run("error(nil)") == "error: error(nil): an error without a message");
 }
@@ -82,7 +83,8 @@ TEST_CASE("bytecode is refused at every door") {
   CHECK(machine.run("\x1bLJ\x02").find("bytecode is not accepted") != std::string::npos);
   CHECK(machine.run("return load('\\27LJ\\2')").find("bytecode is not accepted") != std::string::npos);
   CHECK(machine.run("return loadstring('\\27LJ\\2')").find("bytecode is not accepted") != std::string::npos);
-  CHECK(machine.run("return load(function() return nil end, 'x', 'b')").find("bytecode") != std::string::npos);
+  CHECK(machine.run("return load(function() return nil end, 'x', 'b')").find("bytecode") !=
+        std::string::npos);
   CHECK(machine.run("return string.dump") == "nil");
 }
 
@@ -90,17 +92,23 @@ TEST_CASE("nothing leads to native code") {
   Machine machine;
   CHECK(machine.run("return package.loadlib, package.loaders, package.cpath, ffi, newproxy, module") ==
         "nil nil nil nil nil nil");
-  CHECK(machine.run("local x = 1LL return package.loaded.ffi, pcall(require, 'ffi')").starts_with("nil false"));
+  CHECK(
+      machine.run("local x = 1LL return package.loaded.ffi, pcall(require, 'ffi')").starts_with("nil false"));
   CHECK(machine.run("local n = 0 for k in pairs(debug) do n = n + 1 end return n") == "2");
-  CHECK(machine.run("return jit.on, jit.opt, jit.util, pcall(require, 'jit.util')").starts_with("nil nil nil false"));
+  CHECK(machine.run("return jit.on, jit.opt, jit.util, pcall(require, 'jit.util')")
+            .starts_with("nil nil nil false"));
 }
 
 TEST_CASE("the set of globals is known") {
   Machine machine;
-  CHECK(machine.run("local t = {} for k in pairs(_G) do t[#t + 1] = k end table.sort(t) return table.concat(t, ' ')") ==
-        "_G _VERSION assert bit collectgarbage coroutine debug dofile error gcinfo getfenv getmetatable import io ipairs "
-        "jit load loadfile loadstring math next os package pairs pcall print rawequal rawget rawset require select "
-        "setfenv setmetatable string table tonumber tostring type unpack xpcall");
+  CHECK(
+      machine.run(
+          "local t = {} for k in pairs(_G) do t[#t + 1] = k end table.sort(t) return table.concat(t, ' ')") ==
+      "_G _VERSION assert bit collectgarbage coroutine debug dofile error gcinfo getfenv getmetatable import "
+      "io ipairs "
+      "jit load loadfile loadstring math next os package pairs pcall print rawequal rawget rawset require "
+      "select "
+      "setfenv setmetatable string table tonumber tostring type unpack xpcall");
 }
 
 TEST_CASE("the memory limit is an error, and the VM lives on") {
@@ -113,7 +121,8 @@ TEST_CASE("the memory limit is an error, and the VM lives on") {
 
 TEST_CASE("deep nesting is Lua's own error") {
   Machine machine;
-  CHECK(machine.run("return " + std::string(10000, '(') + "1" + std::string(10000, ')')).starts_with("load: "));
+  CHECK(
+      machine.run("return " + std::string(10000, '(') + "1" + std::string(10000, ')')).starts_with("load: "));
   CHECK(machine.run("local function f() return f() + 1 end f()") == "error: test.lua:1: stack overflow");
 }
 
@@ -126,7 +135,8 @@ TEST_CASE("a traceback tells a line that repeats once, with how often") {
         "... (the same line 199 times more)\n"
         "test.lua:6: in function 'once'\n"
         "test.lua:8: in main chunk\n");
-  CHECK(machine.traceback("local function f(n)\n  if n == 0 then error('x') end\n  return 1 + f(n - 1)\nend\nf(1)") ==
+  CHECK(machine.traceback(
+            "local function f(n)\n  if n == 0 then error('x') end\n  return 1 + f(n - 1)\nend\nf(1)") ==
         "test.lua:2: in function 'f'\ntest.lua:3: in function 'f'\ntest.lua:5: in main chunk\n");
 }
 
@@ -153,7 +163,8 @@ TEST_CASE("a compiled endless loop is interrupted, with and without pcall inside
   for (const char* loop : loops) {
     INFO(loop);
     Machine machine({.interrupter = &interrupter});
-    machine.vm->on_interrupt([](void*, lua_State* L) -> bool { return luaL_error(L, "interrupted") != 0; }, nullptr);
+    machine.vm->on_interrupt([](void*, lua_State* L) -> bool { return luaL_error(L, "interrupted") != 0; },
+                             nullptr);
     const Vm::Running running(*machine.vm);
     std::thread other([&] {
       // Until it is heard: the request may come before the loop runs.
@@ -192,11 +203,15 @@ TEST_CASE("an interrupt that nothing wants lets the code run on") {
 
 TEST_CASE("yield passes pcall, xpcall, metamethods and iterators, and no further") {
   Machine machine;
-  CHECK(machine.run("local co = coroutine.wrap(function() pcall(coroutine.yield, 1) xpcall(coroutine.yield, print, 2)\n"
-                    "local t = setmetatable({}, {__index = function() coroutine.yield(3) return 4 end}) return t.x end)\n"
-                    "return co(), co(), co(), co()") == "1 2 3 4");
-  CHECK(machine.run("return coroutine.resume(coroutine.create(function() table.sort({3, 2, 1}, function()\n"
-                    "coroutine.yield() end) end))")
+  CHECK(
+      machine.run(
+          "local co = coroutine.wrap(function() pcall(coroutine.yield, 1) xpcall(coroutine.yield, print, 2)\n"
+          "local t = setmetatable({}, {__index = function() coroutine.yield(3) return 4 end}) return t.x "
+          "end)\n"
+          "return co(), co(), co(), co()") == "1 2 3 4");
+  CHECK(machine
+            .run("return coroutine.resume(coroutine.create(function() table.sort({3, 2, 1}, function()\n"
+                 "coroutine.yield() end) end))")
             .find("attempt to yield across C-call boundary") != std::string::npos);
 }
 

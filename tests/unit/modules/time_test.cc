@@ -85,8 +85,7 @@ TEST_CASE("time: wrong use raises with the user's position") {
   TimeFixture lua;
   CHECK_THAT(lua.run("\ntime.sleep(-1)").error(),
              Catch::StartsWith("test.lua:2: bad argument #1 to 'sleep'"));
-  CHECK_THAT(lua.run("time.sleep()").error(),
-             Catch::StartsWith("test.lua:1: bad argument #1 to 'sleep'"));
+  CHECK_THAT(lua.run("time.sleep()").error(), Catch::StartsWith("test.lua:1: bad argument #1 to 'sleep'"));
   CHECK_THAT(lua.run("time.sleep('soon')").error(), Catch::Contains("\"soon\" is not a duration"));
   CHECK_THAT(lua.run("time.format(0, '%Y', 'cet')").error(),
              Catch::Contains("\"local\" or \"utc\" expected"));

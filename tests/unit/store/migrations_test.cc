@@ -1,5 +1,6 @@
 #include "runner/store/migrations.h"
 
+#include "runner/store/run_log.h"
 #include "tests/unit/store/temp_dir.h"
 
 #undef CHECK  // the tests mean the one of Catch2
@@ -41,6 +42,30 @@ TEST_CASE("A step that fails leaves the file at the version it had") {
   CHECK(migrated.error().message == "store " + dir.file("a.db") + ": table things already exists");
   CHECK(*database->query_integer("PRAGMA user_version") == 1);
   CHECK(*database->query_integer("SELECT count(*) FROM pragma_table_info('things')") == 1);
+}
+
+TEST_CASE("A run log of version 1 is taken to the present one when it is opened, with all its runs") {
+  const TempDir dir;
+  {
+    Schema first = run_log_schema();
+    first.steps.resize(1);
+    const auto database = open(dir.file("a.db"));
+    REQUIRE(migrate(*database, first));
+    REQUIRE(
+        database->execute("INSERT INTO runs (id, file, started_ms, ended_ms, exit_code, pid) "
+                          "VALUES ('old', 'tasks.lua', 1, 2, 1, 3);"
+                          "INSERT INTO tasks (run, task, agent, outcome, message, attempts, elapsed_ms) "
+                          "VALUES (1, 'a', '', 'failed', 'no', 1, 4)"));
+  }
+  const auto log = open_sqlite_run_log(dir.file("a.db"));
+  REQUIRE(log);
+  REQUIRE((*log)->runs(10)->size() == 1);
+  CHECK((*log)->runs(10)->front().id == "old");
+  CHECK((*log)->runs(10)->front().command.empty());
+  CHECK((*log)->tasks("old")->front().message == "no");
+  CHECK((*log)->tasks("old")->front().outputs == std::nullopt);
+  REQUIRE((*log)->resume("old", 3, 5));
+  CHECK(*open(dir.file("a.db"))->query_integer("PRAGMA user_version") == 2);
 }
 
 TEST_CASE("The steps of the run log are applied in order from an empty file") {

@@ -205,6 +205,101 @@ EVERY_RUN_LOG("Pruning keeps the newest ended runs and every run that has not en
   CHECK(*log->output("1", "a") == "output of 1, more");
 }
 
+EVERY_RUN_LOG("A run keeps its command, and tasks the outputs that JSON gives back as they were") {
+  TestType maker;
+  const auto log = maker.make();
+  RunRecord run = run_of("r1");
+  run.command = R"({"words":["-k"]})";
+  REQUIRE(log->begin(run));
+  CHECK(log->runs(1)->front().command == run.command);
+  const auto kept = [&](const std::string& task, Value outputs) {
+    REQUIRE(log->append(event_of("r1", task, TaskStarted{})));
+    Event end = end_of("r1", task);
+    std::get<TaskEnded>(end.body).outcome.outputs = std::move(outputs);
+    REQUIRE(log->append(end));
+    return log->tasks("r1")->back().outputs;
+  };
+  const Value plain = Value::Map{{"n", 0.1}, {"list", Value::List{1, "two", true}}, {"none", Value::Map{}}};
+  CHECK(kept("plain", plain) == plain);
+  CHECK(kept("empty", Value::Map{}) == Value(Value::Map{}));
+  CHECK(kept("bytes", Value::Map{{"b", "\xff"}}) == std::nullopt);
+  CHECK(kept("keys", Value::Map{{1.0, "one"}}) == std::nullopt);
+  REQUIRE(log->append(event_of("r1", "plain", TaskStarted{}, 2)));
+  CHECK(log->tasks("r1")->front().outputs == std::nullopt);
+  CHECK(log->tasks("r1")->front().message.empty());
+}
+
+EVERY_RUN_LOG("A run that is resumed goes on in the rows that it has") {
+  TestType maker;
+  const auto log = maker.make();
+  REQUIRE(log->begin(run_of("r1")));
+  REQUIRE(log->append(event_of("r1", "a", TaskStarted{})));
+  REQUIRE(log->append(output_of("r1", "a", "from a")));
+  REQUIRE(log->append(end_of("r1", "a")));
+  REQUIRE(log->append(event_of("r1", "b", TaskStarted{})));
+  REQUIRE(log->append(output_of("r1", "b", "one ")));
+  REQUIRE(log->append(event_of("r1", "b", TaskStarted{}, 2)));
+  REQUIRE(log->append(event_of("r1", "b", TaskOutput{OutputStream::kStdout, "half of tw"}, 2)));
+  CHECK(log->resume("r1", 4711, 4712).error().code == Code::kInvalid);
+  CHECK(log->resume("r2", 4711, 4712).error().code == Code::kNotFound);
+  REQUIRE(log->end("r1", 2000, 130));
+
+  CHECK(log->resume("r1", 1, 4712).error().code == Code::kInvalid);
+  CHECK(log->runs(1)->front().ended_ms == 2000);
+  REQUIRE(log->resume("r1", 4711, 4712));
+  const RunRecord run = log->runs(1)->front();
+  CHECK(run.started_ms == 1000);
+  CHECK(run.ended_ms == 0);
+  CHECK(run.exit_code == -1);
+  CHECK(run.pid == 4712);
+  CHECK(log->resume("r1", 4711, 4713).error().code == Code::kInvalid);
+
+  Event before = end_of("r1", "a");
+  std::get<TaskEnded>(before.body) = TaskEnded{Outcome{}, true};
+  REQUIRE(log->append(before));
+  // The same attempt from its first byte, then one more.
+  REQUIRE(log->append(event_of("r1", "b", TaskStarted{}, 2)));
+  REQUIRE(log->append(event_of("r1", "b", TaskOutput{OutputStream::kStdout, "two "}, 2)));
+  REQUIRE(log->append(event_of("r1", "b", TaskStarted{}, 3)));
+  REQUIRE(log->append(event_of("r1", "b", TaskOutput{OutputStream::kStdout, "three"}, 3)));
+  CHECK(*log->output("r1", "a") == "from a");
+  CHECK(*log->output("r1", "b") == "one two three");
+  const auto tasks = log->tasks("r1");
+  REQUIRE(tasks->size() == 2);
+  CHECK(tasks->front().outcome == "succeeded");
+  CHECK(tasks->front().message == "message of a");
+  CHECK(tasks->back().attempts == 3);
+  // Called off without an attempt of this process: how many there were stays known.
+  Outcome cancelled;
+  cancelled.kind = OutcomeKind::kCancelled;
+  REQUIRE(log->append(event_of("r1", "b", TaskEnded{cancelled})));
+  CHECK(log->tasks("r1")->back().attempts == 3);
+  REQUIRE(log->end("r1", 3000, 0));
+  CHECK(log->runs(1)->front().ended_ms == 3000);
+}
+
+EVERY_RUN_LOG("What a resumed run kept before counts for the limit of output") {
+  TestType maker;
+  RunLogLimits limits;
+  limits.output_bytes = 10;
+  const auto log = maker.make(limits);
+  REQUIRE(log->begin(run_of("r1")));
+  REQUIRE(log->append(event_of("r1", "a", TaskStarted{})));
+  REQUIRE(log->append(output_of("r1", "a", "0123456789ab")));
+  REQUIRE(log->append(event_of("r1", "b", TaskStarted{})));
+  REQUIRE(log->append(output_of("r1", "b", "0123456")));
+  REQUIRE(log->end("r1", 2000, 1));
+  REQUIRE(log->resume("r1", 4711, 4712));
+  const std::string cut = "\n[sloth: output beyond 10 bytes was not kept]\n";
+  REQUIRE(log->append(event_of("r1", "a", TaskOutput{OutputStream::kStdout, "more"}, 2)));
+  REQUIRE(log->append(event_of("r1", "b", TaskOutput{OutputStream::kStdout, "789a"}, 2)));
+  CHECK(*log->output("r1", "a") == "0123456789" + cut);
+  CHECK(*log->output("r1", "b") == "0123456789" + cut);
+  REQUIRE(log->append(event_of("r1", "a", TaskStarted{})));
+  REQUIRE(log->append(output_of("r1", "a", "again")));
+  CHECK(log->output("r1", "a")->starts_with("again"));
+}
+
 EVERY_RUN_LOG("Many threads may record and read at once") {
   TestType maker;
   const auto log = maker.make();

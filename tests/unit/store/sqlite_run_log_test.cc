@@ -206,6 +206,30 @@ TEST_CASE("Log lines are kept with their severity and fields") {
         "warn|slow|{\"ms\":12}|3|1500");
 }
 
+TEST_CASE("A run whose process died is resumed by one other, not by two") {
+  const TempDir dir;
+  const std::string path = dir.file("runs.db");
+  {
+    const auto log = open(path);
+    REQUIRE(log->begin(run_of("r1")));
+    REQUIRE(log->append(event_of("r1", "a", TaskStarted{})));
+    REQUIRE(log->append(output_of("r1", "a", "half")));
+  }
+  const auto one = open(path);
+  const auto two = open(path);
+  REQUIRE(one->resume("r1", 4711, 1));
+  const auto late = two->resume("r1", 4711, 2);
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == Code::kInvalid);
+  CHECK_THAT(late.error().message, Catch::Contains("run \"r1\" goes on in another process"));
+  REQUIRE(one->append(event_of("r1", "a", TaskStarted{})));
+  REQUIRE(one->append(output_of("r1", "a", "all of it")));
+  REQUIRE(one->end("r1", 2000, 0));
+  CHECK(*two->output("r1", "a") == "all of it");
+  CHECK(two->runs(1)->front().pid == 1);
+  CHECK(Raw(path).run("SELECT count(*) FROM tasks") == "1");
+}
+
 TEST_CASE("Pruning removes tasks and output with their run") {
   const TempDir dir;
   const std::string path = dir.file("runs.db");
@@ -247,7 +271,7 @@ TEST_CASE("A file that is no run log is named and left as it is") {
     open(path);
     Raw(path).run("PRAGMA user_version = 7");
     expected =
-        "written by a newer sloth (schema 7, this one knows 1); it was left as it is: upgrade sloth, or set "
+        "written by a newer sloth (schema 7, this one knows 2); it was left as it is: upgrade sloth, or set "
         "XDG_STATE_HOME to another directory";
   }
   const std::string before = bytes_of(path);

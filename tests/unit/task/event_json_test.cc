@@ -67,6 +67,9 @@ TEST_CASE("Each event is one line of JSON in the documented form") {
       {event_of(TaskEnded{plain}),
        R"("type":"task.end","run":"r1","task":"build","attempt":2,"outcome":"succeeded","message":"done",)"
        R"("changed":true,"attempts":1,"elapsed_ms":1.5,"outputs":{}})"},
+      {event_of(TaskEnded{plain, true}),
+       R"("type":"task.end","run":"r1","task":"build","attempt":2,"outcome":"succeeded","before":true,)"
+       R"("message":"done","changed":true,"attempts":1,"elapsed_ms":1.5,"outputs":{}})"},
       {event_of(TaskEnded{full}),
        R"("type":"task.end","run":"r1","task":"build","attempt":2,"outcome":"timed_out",)"
        R"("message":"line one\nline \"two\"","changed":false,"attempts":1,"elapsed_ms":1.5,)"

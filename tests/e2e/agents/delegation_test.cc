@@ -175,5 +175,71 @@ TEST_CASE("agent list, logs, drain and remove say what there is and do what they
   home.run("agent list").code(0).stdout_lacks("offline");
 }
 
+TEST_CASE("tasks at the same time on one agent each have a directory of their own, gone when they succeeded") {
+  Agency agency;
+  agency.agent("a");
+  agency.file("tasks.lua", R"(
+    for i = 1, 6 do
+      task("t" .. i):delegate_to("a"):command(function(this, params)
+        assert(params.workdir == this.workdir.get())
+        exec.run("echo " .. this.name .. " > mine")
+        goroutine.sleep(50)
+        print("in " .. this.name .. ": " .. fs.read("mine") .. exec.run("ls | wc -l").stdout)
+      end):build()
+    end
+    task("kept"):delegate_to("a"):command(function() fs.write("evidence", "x") error("look") end):build())");
+  Sloth& home = agency.home();
+  home.run("run -j 6 t1 t2 t3 t4 t5 t6").code(0);
+  for (int i = 1; i <= 6; ++i) {
+    const std::string name = "t" + std::to_string(i);
+    home.stdout_has("in " + name + ": " + name + "\n");
+  }
+  home.run("run kept").code(1).stdout_has("workspace is kept: ");
+  const std::size_t at = home.out().find("workspace is kept: ") + 19;
+  const std::string workspace = home.out().substr(at, home.out().find('\n', at) - at);
+  CHECK(workspace.starts_with(home.directory()));
+  CHECK(home.content(workspace.substr(home.directory().size() + 1) + "/evidence") == "x");
+}
+
+TEST_CASE("arguments and captures of many megabytes cross, and are compared on the other side") {
+  Agency agency;
+  agency.agent("a");
+  agency.file("tasks.lua", R"(
+    local big = ("captured "):rep(700000)
+    task("t"):delegate_to("a"):params({ text = ("param "):rep(900000) }):command(function(this, params)
+      print(#big, #params.text, big:sub(-9), params.text:sub(-6))
+    end):build())");
+  agency.home().run("run").code(0).stdout_has("6300000\t5400000\tcaptured \tparam ");
+}
+
+TEST_CASE("a delegated task is in the record of its run, with its agent, its output and its end") {
+  Agency agency;
+  agency.agent("a");
+  agency.file("tasks.lua", R"(
+    task("good"):delegate_to("a"):command("echo kept for later"):build()
+    task("bad"):delegate_to("a"):depends_on("good"):command("exit 4"):build())");
+  Sloth& home = agency.home();
+  home.run("run").code(1);
+  home.run("runs show").code(0).stdout_in_order({"good", "succeeded", "on a", "bad", "failed", "on a", "exit code 4"});
+  home.run("runs list").code(0).stdout_has("exit 1").stdout_has("tasks.lua");
+  const std::string id = home.out().substr(0, home.out().find(' '));
+  home.run("runs show " + id + " good").code(0).stdout_is("kept for later\n");
+}
+
+TEST_CASE("a task sees its own text and captures, not what other tasks of the file captured") {
+  Agency agency;
+  agency.agent("a");
+  agency.file("tasks.lua", R"(
+    local secret = os.getenv("CANARY")
+    task("other"):command(function() return secret ~= nil end):build()
+    task("t"):delegate_to("a"):command(function() print("ran") end):build())");
+  Sloth& home = agency.home();
+  home.env("CANARY", "canary-7f3a").run("run t").code(0).stdout_has("ran");
+  const std::string state = home.directory() + "/.state";
+  Sloth& search = agency.another();
+  search.file("search.lua", "print(exec.run('grep -rl canary-7f3a " + state + " | wc -l').stdout)").run("run search.lua");
+  search.code(0).stdout_has("0");
+}
+
 }  // namespace
 }  // namespace sloth
