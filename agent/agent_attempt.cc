@@ -362,7 +362,17 @@ void AgentAttempt::commit_end(JournalRow ended) {
       // Its outcome is in its result file as well; here it waits until the journal takes it.
       self->services_.note(
           fmt::format("{}: its end is not in the journal yet: {}", self->title(), committed.error().message));
-      if (!Journal::is_full(committed.error())) self->services_.trouble(committed.error());
+      if (Journal::is_full(committed.error())) {
+        self->services_.errands.run(
+            weak,
+            [workspaces = self->services_.workspaces] {
+              workspaces.give_up_reserve();
+              return true;
+            },
+            [](bool) {});
+      } else {
+        self->services_.trouble(committed.error());
+      }
       self->services_.errands.after(
           self->next_delay(std::chrono::milliseconds(500), std::chrono::seconds(30)), weak,
           [raw = self.get(), kept] { raw->commit_end(std::move(*kept)); });
@@ -454,6 +464,7 @@ void AgentAttempt::go_home(bool has_workspace) {
                                [workspaces = self->services_.workspaces, id = self->row_.id, keep,
                                 surplus = std::move(*surplus)] {
                                  workspaces.remove(id, !keep);
+                                 workspaces.make_reserve();
                                  for (const std::string& old : surplus) workspaces.remove(old, true);
                                  return true;
                                },

@@ -334,12 +334,6 @@ void prepare_grpc() {
       if (std::string_view(args->message).find("assertion failed") == std::string_view::npos) return;
       std::fprintf(stderr, "sloth: gRPC, %s:%d: %s\n", args->file, args->line, args->message);
     });
-    // The threads that call back end with the last channel or server there is. gRPC 1.51 aborts when that happens on one
-    // of themselves, which is where a broken stream ends; so one server, which listens nowhere, stays.
-    grpc::ServerBuilder builder;
-    builder.RegisterService(new v1::Master::CallbackService);
-    const grpc::Server* const keeper = builder.BuildAndStart().release();
-    SLOTH_CHECK(keeper != nullptr);
     return new Pin;
   }();
   static_cast<void>(pin);

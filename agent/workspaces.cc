@@ -32,7 +32,9 @@ Result<void> Workspaces::make() const {
   if (auto made = make_with_mode(directory_, passable); !made) return made;
   if (auto made = make_with_mode(directory_ + "/work", passable); !made) return made;
   if (auto made = make_with_mode(directory_ + "/attempts", 0700); !made) return made;
-  return make_with_mode(content(), 0700);
+  if (auto made = make_with_mode(content(), 0700); !made) return made;
+  make_reserve();
+  return {};
 }
 
 Result<void> Workspaces::write_request(const std::string& id, std::string_view request) const {
@@ -49,6 +51,14 @@ Result<void> Workspaces::write_request(const std::string& id, std::string_view r
   }
   return {};
 }
+
+void Workspaces::make_reserve() const {
+  constexpr off_t kReserveBytes = off_t{1} << 20;
+  const Descriptor file(::open(reserve().c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (file.open() && ::posix_fallocate(file.get(), 0, kReserveBytes) != 0) ::unlink(reserve().c_str());
+}
+
+void Workspaces::give_up_reserve() const { ::unlink(reserve().c_str()); }
 
 void Workspaces::remove(const std::string& id, bool workspace_too) const {
   remove_all(files(id).directory);

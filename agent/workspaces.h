@@ -37,7 +37,14 @@ class Workspaces {
   // Blocks. Everything that belongs to none of `known`: a crash left it.
   void sweep(const std::set<std::string>& known) const;
 
+  // Blocks. Room that is kept for the journal: a task may fill the disk that both are on, and its end must be written all
+  // the same. make_reserve() does nothing when it is there, or when there is no room for it now.
+  void make_reserve() const;
+  void give_up_reserve() const;
+
  private:
+  [[nodiscard]] std::string reserve() const { return directory_ + "/reserve"; }
+
   const std::string directory_;
 };
 

@@ -42,7 +42,7 @@ TEST_CASE("what this version has not yet says so") {
       .run("run --output github")
       .code(2)
       .stderr_has("not available in this version");
-  Sloth().run("agent list").code(2).stderr_has("\"agent\" is not available in this version");
+  Sloth().run("secrets list").code(2).stderr_has("\"secrets\" is not available in this version");
 }
 
 TEST_CASE("an unknown task is told with the nearest one") {
