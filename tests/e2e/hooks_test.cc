@@ -85,7 +85,7 @@ TEST_CASE("a failing pre_hook or post_hook fails the task") {
       .stdout_has("post_hook: still warm");
 }
 
-TEST_CASE("on_failure and finally run once after the last retry; their errors come second") {
+TEST_CASE("on_failure and finally run once after the last retry, their errors come second") {
   Sloth()
       .file("tasks.lua", R"(
     task("x"):command(function() error("first") end):retries(1, { delay = "1ms" })

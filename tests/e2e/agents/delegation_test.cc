@@ -138,7 +138,7 @@ TEST_CASE("a task on several agents runs once on each, and each is told") {
   agency.home().run("run all --output json").code(1).stdout_has(R"("agent":"b")").stdout_has(R"("targets":)");
 }
 
-TEST_CASE("-d sends tasks that name no agent, --local keeps all here") {
+TEST_CASE("run -d sends tasks that name no agent, --local keeps all here") {
   Agency agency;
   agency.agent("a");
   agency.file("tasks.lua", R"(task("t"):command(function(this) print("[" .. this.agent .. "]") end):build())");

@@ -22,7 +22,7 @@ std::string all_lines(const char* prefix) {
   return text;
 }
 
-TEST_CASE("F1: an agent killed under a running task finds it again; nothing is lost or said twice") {
+TEST_CASE("F1: an agent killed under a running task finds it again, nothing is lost or said twice") {
   Agency agency;
   agency.master();
   Sloth& agent = agency.agent("a");
@@ -58,7 +58,7 @@ TEST_CASE("F7: an attempt process that is killed fails its task by name, and its
   home.finish().code(1).stdout_has("attempt process died").stdout_has("SIGKILL");
 }
 
-TEST_CASE("F9: Ctrl-C once cancels what runs on agents; twice leaves and says how to come back") {
+TEST_CASE("F9: Ctrl-C once cancels what runs on agents, twice leaves and says how to come back") {
   Agency agency;
   agency.agent("a");
   agency.file("tasks.lua", R"(
@@ -72,7 +72,7 @@ TEST_CASE("F9: Ctrl-C once cancels what runs on agents; twice leaves and says ho
   home.run("runs cancel " + home.err().substr(at, 12)).code(0).stdout_has("cancelled");
 }
 
-TEST_CASE("a run that is killed leaves its attempt alone; attach shows all of it and its end") {
+TEST_CASE("a run that is killed leaves its attempt alone, attach shows all of it and its end") {
   Agency agency;
   agency.master();
   agency.agent("a");

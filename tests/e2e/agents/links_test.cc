@@ -144,7 +144,7 @@ void check_memory([[maybe_unused]] const char* who, [[maybe_unused]] const Sloth
 #endif
 }
 
-TEST_CASE("F12: a silence shorter than the lease changes nothing; the output catches up") {
+TEST_CASE("F12: a silence shorter than the lease changes nothing, the output catches up") {
   Agency agency;
   agency.master();
   FarSide far(agency, "far");
@@ -159,7 +159,7 @@ TEST_CASE("F12: a silence shorter than the lease changes nothing; the output cat
   CHECK(far->connections() == 1);
 }
 
-TEST_CASE("F13: a silence longer than the lease is told; the work goes on, and all of it comes") {
+TEST_CASE("F13: a silence longer than the lease is told, the work goes on, and all of it comes") {
   Agency agency;
   agency.master("--lease 500ms");
   FarSide far(agency, "far");
@@ -174,7 +174,7 @@ TEST_CASE("F13: a silence longer than the lease is told; the work goes on, and a
   home.finish().code(0).stdout_is(all_lines(120));
 }
 
-TEST_CASE("F13: a silence longer than lost_after is a loss; a late result does not change it") {
+TEST_CASE("F13: a silence longer than lost_after is a loss, a late result does not change it") {
   Agency agency;
   agency.master("--lease 300ms --reconcile 300ms");
   FarSide far(agency, "far");
@@ -344,7 +344,7 @@ TEST_CASE(
   home.finish().code(0).stdout_has("it\tRAN");
 }
 
-TEST_CASE("F31: a workspace without room fails its task with ENOSPC in words; the agent goes on") {
+TEST_CASE("F31: a workspace without room fails its task with ENOSPC in words, the agent goes on") {
   Agency agency;
   const std::string small = agency.home().directory() + "/small";
   fs::create_directories(small);

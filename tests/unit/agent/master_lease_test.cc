@@ -59,7 +59,7 @@ TEST_CASE("an agent whose link broke is unknown when the lease is over, not befo
   CHECK(std::chrono::steady_clock::now() - cut >= milliseconds(100));
 }
 
-TEST_CASE("unknown for too long is lost; a late result is evidence and changes nothing") {
+TEST_CASE("unknown for too long is lost, a late result is evidence and changes nothing") {
   MasterFixture fixture(short_lease());
   Peer run = fixture.run();
   const AttemptKey key = MasterFixture::key("build");

@@ -221,7 +221,7 @@ TEST_CASE("a damaged database is named, left as it is, and the directory is free
   fixture.restart();
 }
 
-TEST_CASE("what ended long ago is forgotten, with its spool; what nobody knows of is swept away") {
+TEST_CASE("what ended long ago is forgotten, with its spool, what nobody knows of is swept away") {
   Master::Options options;
   options.keep = std::chrono::milliseconds(1);
   MasterFixture fixture(options);

@@ -218,7 +218,8 @@ class AgentSide {
     request.run = "run1";
     Bundle bundle = encode_bundle(request, {"", "tester"});
     AttemptPlan plan;
-    plan.id = attempt_id({"run1", name, "tester", 1});
+    // Of this process alone: another test may run beside it, and attempts are found by their id.
+    plan.id = attempt_id({"run" + std::to_string(::getpid()), name, "tester", 1});
     plan.files.directory = directory + "/attempts/" + plan.id;
     plan.content = directory + "/content";
     plan.workspace = directory + "/work/" + plan.id;

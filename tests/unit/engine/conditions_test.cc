@@ -12,7 +12,7 @@ using Lines = std::vector<std::string>;
 OperatorAnswer no(std::string message = "") { return {false, std::move(message)}; }
 OperatorAnswer yes(std::string message = "") { return {true, std::move(message)}; }
 
-TEST_CASE("run_if decides whether a task runs; skipped ones say why") {
+TEST_CASE("run_if decides whether a task runs, skipped ones say why") {
   EngineFixture fixture;
   TaskSpec& spec = fixture.add("deploy");
   spec.run_if = plan_function();

@@ -31,7 +31,7 @@ TEST_CASE("many senders and receivers lose nothing and double nothing") {
   }
 }
 
-TEST_CASE("nil can be sent; closed is told by the second value") {
+TEST_CASE("nil can be sent, closed is told by the second value") {
   Goroutines lua;
   CHECK(lua.text("local ch = goroutine.channel(2) ch:send(nil) ch:send(false) ch:close()\n"
                  "local a, b = ch:receive() local c, d = ch:receive() local e, f = ch:receive()\n"

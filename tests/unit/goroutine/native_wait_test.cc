@@ -75,7 +75,7 @@ TEST_CASE("a waker's values are what the waiting call returns") {
   other.join();
 }
 
-TEST_CASE("only the first call of a waker counts; refuse and fail have their shapes") {
+TEST_CASE("only the first call of a waker counts, refuse and fail have their shapes") {
   WithDoor with;
   std::thread other([&] {
     with.when_waiting(1, [&] {

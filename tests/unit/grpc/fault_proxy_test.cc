@@ -97,7 +97,7 @@ TEST_CASE("a cut comes at its byte, at both ends, once") {
   CHECK(bent.proxy.connections() == 4);
 }
 
-TEST_CASE("what is stalled comes later, whole; what is forsaken never does, and new connections are well") {
+TEST_CASE("what is stalled comes later, whole, what is forsaken never does, and new connections are well") {
   Bent bent;
   bent.proxy.stall();
   REQUIRE(::send(bent.near.get(), "late", 4, 0) == 4);

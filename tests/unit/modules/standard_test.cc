@@ -130,7 +130,7 @@ TEST_CASE("io.popen gives lines while the command still runs") {
   CHECK(lua.processes().empty());
 }
 
-TEST_CASE("closing a pipe tells how the command ended; its stderr goes to the task") {
+TEST_CASE("closing a pipe tells how the command ended, its stderr goes to the task") {
   TaskLua lua;
   CHECK(lua.run(R"(
     local p = io.popen("echo warning >&2; exit 3")
