@@ -18,6 +18,8 @@
 namespace sloth {
 namespace {
 
+constexpr std::chrono::seconds kSilence{10};
+
 struct Followed {
   std::string id;
   std::optional<Submit> submit;  // to be said again to every new master
@@ -130,7 +132,29 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
+  // A run that waits long for a silent task asks now and then whether what it follows is still followed: the answer is a
+  // status at least. No answer, and the link is of no use, whatever the system says about it.
+  void watch_later() {
+    strand_.executor().run_at(clock_.now() + kSilence, [weak = weak_from_this(), dial = dials_] {
+      if (auto self = weak.lock()) self->post([impl = self.get(), dial] { impl->watch(dial); });
+    });
+  }
+
+  void watch(std::uint64_t dial) {
+    if (dial != dials_ || !connected_) return;
+    const Duration silent = clock_.now() - heard_;
+    if (silent >= 2 * kSilence && !attempts_.empty()) {
+      ++dials_;  // what the old link still says is not for us
+      return lose("the master does not answer");
+    }
+    if (silent >= kSilence) {
+      for (const auto& [id, followed] : attempts_) link_->send(Subscribe{id, followed.received});
+    }
+    watch_later();
+  }
+
   void receive(Message message) {
+    heard_ = clock_.now();
     if (const auto* rejected = std::get_if<Rejected>(&message)) return reject(*rejected);
     if (std::holds_alternative<RunWelcome>(message)) return welcome();
     if (const auto* wanted = std::get_if<ContentWanted>(&message)) return send_content(wanted->digests);
@@ -146,6 +170,7 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
   void welcome() {
     connected_ = true;
     pause_ = Duration::zero();
+    watch_later();
     for (auto& [id, followed] : attempts_) announce(followed);
     for (const Question& question : questions_) link_->send(question.message);
   }
@@ -274,6 +299,7 @@ class RunClient::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t dials_ = 0;
   TimerId redial_ = 0;
   Duration pause_{};
+  TimePoint heard_{};  // the last message
   std::string last_reason_;
   std::map<std::string, Followed> attempts_;
   std::deque<Question> questions_;
