@@ -1,6 +1,8 @@
 #include "cmd/commands/agent_start.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,6 +19,7 @@
 #include "cmd/output_file.h"
 #include "runner/base/duration.h"
 #include "runner/base/version.h"
+#include "runner/os/descriptor.h"
 #include "runner/os/file_tree.h"
 #include "runner/os/process.h"
 #include "runner/os/signals.h"
@@ -39,6 +42,9 @@ class Notes {
   Notes(std::string log, bool quiet) : log_(std::move(log)), quiet_(quiet) {
     const auto info = stat_file(log_);
     if (info && info->size > kMostLogBytes) static_cast<void>(rename_path(log_, log_ + ".1"));
+    // Private: the directory of an agent that is root can be passed through.
+    const Descriptor file(::open(log_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (file.open()) static_cast<void>(::fchmod(file.get(), 0600));
   }
   void operator()(const std::string& text) const {
     if (!quiet_) write_all(STDERR_FILENO, text + "\n");

@@ -92,17 +92,6 @@ TEST_CASE("a byte order mark, carriage returns and a first line for the shell ar
       .stdout_has("tasks.lua:2: x");
 }
 
-TEST_CASE("a task for an agent that nobody knows is told with the cure, and runs here with --local") {
-  Sloth sloth;
-  sloth.file("tasks.lua", R"(task("deploy"):delegate_to("web-1"):command("echo here"):build())");
-  sloth.run("run")
-      .code(2)
-      .stderr_has("tasks.lua:1: task \"deploy\": unknown agent \"web-1\"")
-      .stderr_has("--local")
-      .stdout_is("");
-  sloth.run("run --local").code(0).stdout_has("[deploy] here").stdout_has("--local");
-}
-
 TEST_CASE("a capture that cannot be sent is told before anything runs") {
   refused(
       "local co = coroutine.create(function() end)\ntask(\"a\"):command(function() return co end):build()\n",

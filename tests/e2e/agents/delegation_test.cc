@@ -241,5 +241,16 @@ TEST_CASE("a task sees its own text and captures, not what other tasks of the fi
   search.code(0).stdout_has("0");
 }
 
+TEST_CASE("a task for an agent that nobody knows is told with the cure, and runs here with --local") {
+  Sloth sloth;
+  sloth.file("tasks.lua", R"(task("deploy"):delegate_to("web-1"):command("echo here"):build())");
+  sloth.run("run")
+      .code(2)
+      .stderr_has("tasks.lua:1: task \"deploy\": unknown agent \"web-1\"")
+      .stderr_has("--local")
+      .stdout_is("");
+  sloth.run("run --local").code(0).stdout_has("[deploy] here").stdout_has("--local");
+}
+
 }  // namespace
 }  // namespace sloth
