@@ -194,7 +194,7 @@ TEST_CASE("F13: a silence longer than lost_after is a loss, a late result does n
   home.run("runs attach " + id).code(3).stdout_has("not been heard of");
 }
 
-TEST_CASE("F15: a link that is cut at any byte costs no byte of output and repeats none") {
+TEST_CASE("F15: a link that is cut at any byte costs no byte of output and repeats none", "[.by-hand]") {
   Agency agency;
   agency.master();
   FarSide far(agency, "far");

@@ -57,7 +57,7 @@ class Echo {
   std::jthread thread_;
 };
 
-TEST_CASE("a link whose connection is cut at any byte is closed once, whatever is under way") {
+TEST_CASE("a link whose connection is cut at any byte is closed once, whatever is under way", "[.by-hand]") {
   const std::string folder = *make_temp_directory("sloth-cut-");
   {
     Echo echo(folder + "/real");
