@@ -343,7 +343,7 @@ void prepare_grpc() {
 
 class GrpcServer::Impl final : public v1::Master::CallbackService {
  public:
-  explicit Impl(Listener::Accept accept) : accept_(std::move(accept)) {
+  explicit Impl(AcceptLink accept) : accept_(std::move(accept)) {
     prepare_grpc();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMostMessageBytes);
@@ -374,11 +374,11 @@ class GrpcServer::Impl final : public v1::Master::CallbackService {
     return reactor;
   }
 
-  const Listener::Accept accept_;
+  const AcceptLink accept_;
   std::unique_ptr<grpc::Server> server_;
 };
 
-GrpcServer::GrpcServer(Listener::Accept accept) : impl_(std::make_unique<Impl>(std::move(accept))) {}
+GrpcServer::GrpcServer(AcceptLink accept) : impl_(std::make_unique<Impl>(std::move(accept))) {}
 GrpcServer::~GrpcServer() = default;
 void GrpcServer::add(Descriptor socket) { impl_->add(std::move(socket)); }
 

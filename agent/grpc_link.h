@@ -14,7 +14,7 @@ namespace sloth {
 class GrpcServer {
  public:
   // `accept` comes from gRPC's threads. It listens nowhere: connections are handed to it.
-  explicit GrpcServer(Listener::Accept accept);
+  explicit GrpcServer(AcceptLink accept);
   // Breaks every link.
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;

@@ -1,4 +1,4 @@
-// Link: one connection, messages both ways in order. Listener and Dialer: where connections come from.
+// Link: one connection, messages both ways in order. Dialer: where connections come from.
 //
 // Thread-safe. Three implementations: over gRPC (grpc_link), in memory for tests (memory_link), and a scripted faulty
 // one around another (tests/support). Nothing here says who dialled.
@@ -36,11 +36,8 @@ class Link {
 // Who is at the other end: decided when the connection is made, never by what it says.
 enum class Role { kAgent, kRun };
 
-class Listener {
- public:
-  using Accept = std::function<void(Role, std::unique_ptr<Link>)>;
-  virtual ~Listener() = default;
-};
+// Gets each connection that was let in.
+using AcceptLink = std::function<void(Role, std::unique_ptr<Link>)>;
 
 class Dialer {
  public:
